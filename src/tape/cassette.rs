@@ -1,0 +1,339 @@
+//! The cassette file: its format, its versions, and what is wrong with one that cannot be read.
+
+use super::body::Form;
+use super::ids::{self, Ids};
+use super::template::Placeholder;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::{fmt, io};
+
+/// The version of the format that is written. Changes:
+///
+/// - 1: the first.
+pub const VERSION: u32 = 1;
+
+/// Everything a cassette file holds, in recorded order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cassette {
+    /// The ids that placeholders stand for.
+    pub ids: Ids,
+    /// The exchanges.
+    pub entries: Vec<Entry>,
+}
+
+/// An exchange as it stands in a cassette: texts are tape text, with placeholders for ids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// What was asked.
+    pub request: RequestEntry,
+    /// What was answered.
+    pub response: ResponseEntry,
+}
+
+/// The request of an [`Entry`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestEntry {
+    /// The method.
+    pub method: String,
+    /// The whole address, as the client spelled it.
+    pub url: String,
+    /// The headers, those that vary from run to run left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Values>,
+    /// The body, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Form>,
+}
+
+/// The response of an [`Entry`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResponseEntry {
+    /// The status code.
+    pub status: u16,
+    /// The headers, those that vary from answer to answer left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Values>,
+    /// The body, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Form>,
+}
+
+/// The value of a header, or its values in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Values {
+    /// One value.
+    One(String),
+    /// Several fields of one name.
+    Many(Vec<String>),
+}
+
+impl Values {
+    /// The values as a slice.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+}
+
+/// Why a text is no cassette.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It is no JSON, or not of the form that a cassette has.
+    #[error("{}line {line}, column {column}: {what}", .exchange.map(|n| format!("exchange {n}, ")).unwrap_or_default())]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// The exchange that was being read, counted from 1.
+        exchange: Option<usize>,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// It says nowhere that it is a cassette.
+    #[error("this is no cassette: it does not begin with `\"graphdeck\": {VERSION}`")]
+    NoCassette,
+    /// It was written by a newer graphdeck.
+    #[error("this is a cassette of format {0}, and this graphdeck reads formats up to {VERSION}: update graphdeck")]
+    Newer(u32),
+    /// The `ids` table cannot be used.
+    #[error("in `ids`: {0}")]
+    Ids(#[from] ids::Fault),
+    /// An exchange cannot be used.
+    #[error("exchange {exchange}, {place}: {why}")]
+    Exchange {
+        /// Counted from 1.
+        exchange: usize,
+        /// Where in it.
+        place: String,
+        /// What is wrong there, and what to do.
+        why: String,
+    },
+}
+
+impl Cassette {
+    /// Reads a cassette file.
+    ///
+    /// # Errors
+    /// When it is no JSON, no cassette, of a newer format, or has a table of ids that cannot be used. What the
+    /// exchanges say is checked when they are put into an [`super::index::Index`].
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        match serde_json::from_str::<Version>(text) {
+            Ok(Version { graphdeck: Some(VERSION) }) => {}
+            Ok(Version { graphdeck: Some(newer) }) if newer > VERSION => return Err(Fault::Newer(newer)),
+            Ok(_) => return Err(Fault::NoCassette),
+            // What is no JSON at all is told more exactly below.
+            Err(_) => {}
+        }
+        let reading = Cell::new(None);
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let file = FileSeed(&reading)
+            .deserialize(&mut deserializer)
+            .and_then(|file| deserializer.end().map(|()| file))
+            .map_err(|fault| syntax(&fault, reading.get()))?;
+        Ok(Self { ids: Ids::new(file.ids)?, entries: file.entries })
+    }
+
+    /// The text of the cassette file.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let mut text = Vec::new();
+        print(&self.ids, self.entries.iter(), &mut text).expect("printing to memory does not fail");
+        String::from_utf8(text).expect("JSON is printed as UTF-8")
+    }
+}
+
+/// Writes a cassette file, taking the entries one by one.
+///
+/// # Errors
+/// When the writer fails.
+pub fn print<E: Serialize>(ids: &Ids, entries: impl Iterator<Item = E>, mut writer: impl io::Write) -> io::Result<()> {
+    let ids: BTreeMap<&Placeholder, &str> = ids.iter().collect();
+    let file = Printed { graphdeck: VERSION, ids, exchanges: Stream(RefCell::new(entries)) };
+    serde_json::to_writer_pretty(&mut writer, &file)?;
+    writer.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+#[serde(bound = "")]
+struct Printed<'a, I: Iterator<Item: Serialize>> {
+    graphdeck: u32,
+    ids: BTreeMap<&'a Placeholder, &'a str>,
+    exchanges: Stream<I>,
+}
+
+/// Serializes an iterator, so that a large cassette is never in memory as a whole.
+struct Stream<I>(RefCell<I>);
+
+impl<I: Iterator<Item: Serialize>> Serialize for Stream<I> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.borrow_mut().by_ref())
+    }
+}
+
+impl Serialize for Placeholder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Placeholder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom(format!("`{text}` is no name of an id, such as `userStatuses.1`"));
+        text.parse().map_err(|()| wrong())
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    graphdeck: Option<u32>,
+}
+
+fn syntax(fault: &serde_json::Error, exchange: Option<usize>) -> Fault {
+    let place = format!(" at line {} column {}", fault.line(), fault.column());
+    let what = fault.to_string().replace(&place, "");
+    Fault::Syntax { line: fault.line(), column: fault.column(), exchange, what }
+}
+
+struct File {
+    ids: BTreeMap<Placeholder, String>,
+    entries: Vec<Entry>,
+}
+
+/// Reads a [`File`], noting in the cell which exchange is being read.
+struct FileSeed<'a>(&'a Cell<Option<usize>>);
+
+impl<'de> DeserializeSeed<'de> for FileSeed<'_> {
+    type Value = File;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<File, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FileSeed<'_> {
+    type Value = File;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `graphdeck`, `ids` and `exchanges`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
+        let (mut ids, mut entries) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "graphdeck" => {
+                    map.next_value::<u32>()?;
+                }
+                "ids" => ids = Some(map.next_value()?),
+                "exchanges" => entries = Some(map.next_value_seed(EntriesSeed(self.0))?),
+                other => return Err(serde::de::Error::unknown_field(other, &["graphdeck", "ids", "exchanges"])),
+            }
+        }
+        let missing = serde::de::Error::missing_field;
+        Ok(File { ids: ids.ok_or_else(|| missing("ids"))?, entries: entries.ok_or_else(|| missing("exchanges"))? })
+    }
+}
+
+struct EntriesSeed<'a>(&'a Cell<Option<usize>>);
+
+impl<'de> DeserializeSeed<'de> for EntriesSeed<'_> {
+    type Value = Vec<Entry>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Entry>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EntriesSeed<'_> {
+    type Value = Vec<Entry>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of exchanges")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Entry>, A::Error> {
+        let mut entries = Vec::new();
+        self.0.set(Some(1));
+        while let Some(entry) = seq.next_element()? {
+            entries.push(entry);
+            self.0.set(Some(entries.len() + 1));
+        }
+        self.0.set(None);
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"{
+  "graphdeck": 1,
+  "ids": {
+    "userStatuses.2": "7e323db2-3db2-7e32-b23d-327eb23d327e",
+    "userStatuses.10": "0385114b-b48f-4800-a046-f249eaba24b1"
+  },
+  "exchanges": [
+    {
+      "request": {
+        "method": "GET",
+        "url": "https://graph.microsoft.com/beta/a/userStatuses/{{userStatuses.2}}"
+      },
+      "response": {
+        "status": 200,
+        "headers": {
+          "link": [
+            "a",
+            "b"
+          ],
+          "odata-version": "4.0"
+        },
+        "body": {
+          "json": {
+            "id": "{{userStatuses.2}}",
+            "n": 1.10
+          }
+        }
+      }
+    }
+  ]
+}
+"#;
+
+    #[test]
+    fn reading_and_printing_give_the_same_bytes() {
+        for text in [SMALL, "{\n  \"graphdeck\": 1,\n  \"ids\": {},\n  \"exchanges\": []\n}\n"] {
+            assert_eq!(Cassette::parse(text).unwrap().print(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_cassette_is_told_by_line_column_and_exchange() {
+        let damaged = [
+            SMALL.replace("\"status\": 200,", "\"status\": \"200\","),
+            SMALL.replace("\"status\": 200,", "\"state\": 200,"),
+            SMALL.replace("\"method\": \"GET\",", ""),
+            SMALL[..SMALL.len() / 2].to_owned(),
+            SMALL.replace("\"graphdeck\": 1", "\"graphdeck\": 7"),
+            SMALL.replace("\"graphdeck\": 1,", ""),
+            SMALL.replace("userStatuses.10", "userStatuses"),
+            SMALL.replace("0385114b-b48f-4800-a046-f249eaba24b1", "x"),
+            SMALL.replace("\"ids\"", "\"idds\""),
+            format!("{SMALL}]"),
+            String::new(),
+        ];
+        let faults = damaged.map(|text| Cassette::parse(&text).unwrap_err().to_string());
+        insta::assert_snapshot!(faults.join("\n"));
+    }
+}

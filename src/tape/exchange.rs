@@ -1,0 +1,151 @@
+//! Request, response and exchange as owned values: decoded, and free of any HTTP library.
+
+use bytes::Bytes;
+
+/// Header fields in the order they came, names in lower case.
+///
+/// A value holds one `char` per byte (ISO-8859-1, RFC 9110 section 5.5), so that any bytes survive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// Adds a field; a repeated name is kept as a field of its own.
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let mut name = name.into();
+        name.make_ascii_lowercase();
+        self.0.push((name, value.into()));
+    }
+
+    /// The first value of `name`, which must be in lower case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+
+    /// Every field, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// Keeps the fields for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        self.0.retain(|(n, v)| keep(n, v));
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in fields {
+            headers.push(name, value);
+        }
+        headers
+    }
+}
+
+/// What a client asked, with its body decoded from any content coding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, in the client's spelling (methods are case-sensitive).
+    pub method: String,
+    /// The host in lower case, with a port when it is not 443.
+    pub host: String,
+    /// Path and query as the client spelled them, beginning with `/`.
+    pub target: String,
+    /// The header fields.
+    pub headers: Headers,
+    /// The decoded body.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// The path part of the target.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    /// The query part of the target, without its `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The whole address. Graph is spoken to over TLS only, so the scheme is always `https`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}{}", self.host, self.target)
+    }
+}
+
+/// What was answered, with its body decoded from any content coding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code, 100 to 999.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Headers,
+    /// The decoded body.
+    pub body: Bytes,
+}
+
+/// One request and its response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The request.
+    pub request: Request,
+    /// The response.
+    pub response: Response,
+}
+
+/// Marks what may be written down: secrets and run-to-run noise are gone from it.
+///
+/// Only [`crate::tape`] can make one, and `store` takes nothing else, so that a secret cannot reach
+/// a disk by an oversight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taped<T>(T);
+
+impl<T> Taped<T> {
+    pub(in crate::tape) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Gives the value up, and its mark with it.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> std::ops::Deref for Taped<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_names_are_lower_case_and_repeats_are_kept() {
+        let headers: Headers = [("Link", "a"), ("LINK", "b"), ("ETag", "c")].into_iter().collect();
+        assert_eq!(headers.get("link"), Some("a"));
+        assert_eq!(headers.iter().filter(|(n, _)| *n == "link").count(), 2);
+        assert_eq!(headers.get("etag"), Some("c"));
+    }
+
+    #[test]
+    fn a_target_splits_at_its_first_question_mark() {
+        let request = Request {
+            method: "GET".into(),
+            host: "graph.microsoft.com".into(),
+            target: "/beta/a?$filter=b eq '?'".into(),
+            headers: Headers::default(),
+            body: Bytes::new(),
+        };
+        assert_eq!(request.path(), "/beta/a");
+        assert_eq!(request.query(), Some("$filter=b eq '?'"));
+    }
+}

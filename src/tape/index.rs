@@ -1,0 +1,274 @@
+//! A cassette made ready to answer: exchanges by shape, and what each id stands for.
+
+use super::bindings::Bindings;
+use super::cassette::{Cassette, Entry, Fault};
+use super::exchange::{Request, Taped};
+use super::guid::Guid;
+use super::ids::{Ids, Row};
+use super::matching::{Key, Reading, Rules, Shape, Token};
+use super::mint::{self, Mint};
+use super::scribe::{self, Script};
+use std::collections::{HashMap, HashSet};
+
+/// What fills a blank of a recorded request's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Slot {
+    /// An id: the live request may have another value.
+    Id(Row),
+    /// Any other GUID: the live request must have this one.
+    Literal(Guid),
+}
+
+/// An exchange, compiled.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) script: Script,
+    pub(super) loose_key: Key,
+    pub(super) loose_slots: Vec<Slot>,
+}
+
+/// The recorded exchanges whose requests are equal, ids included, in recorded order.
+#[derive(Debug)]
+struct Group {
+    slots: Vec<Slot>,
+    exchanges: Vec<u32>,
+}
+
+/// The groups of one shape, in recorded order.
+#[derive(Debug, Default)]
+struct Groups {
+    groups: Vec<Group>,
+    by_slots: HashMap<Vec<Slot>, usize>,
+}
+
+impl Groups {
+    fn add(&mut self, slots: Vec<Slot>, exchange: u32) {
+        let next = self.groups.len();
+        let at = *self.by_slots.entry(slots.clone()).or_insert(next);
+        if at == next {
+            self.groups.push(Group { slots, exchanges: Vec::new() });
+        }
+        self.groups[at].exchanges.push(exchange);
+    }
+}
+
+/// How an id came into the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The client used it first.
+    Given,
+    /// The server made it up.
+    Minted,
+}
+
+/// A cassette made ready to answer requests.
+#[derive(Debug)]
+pub struct Index {
+    pub(super) ids: Ids,
+    pub(super) mint: Mint,
+    pub(super) rules: Rules,
+    pub(super) exchanges: Vec<Played>,
+    pub(super) entries: Vec<Entry>,
+    /// For each id that was minted, the exchanges that did it, in recorded order; none for a given one.
+    pub(super) minters: Vec<Vec<u32>>,
+    exact: HashMap<Key, Groups>,
+    loose: HashMap<Key, Groups>,
+    routes: HashMap<Key, Vec<u32>>,
+}
+
+/// The exchange that answers, and how its ids stand in the live request.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) exchange: u32,
+    pub(super) bound: Vec<(Row, Token)>,
+    /// Whether a place had to be ignored.
+    pub(super) ignored: bool,
+    /// Whether every exchange that could answer this very request has done so before.
+    pub(super) repeat: bool,
+}
+
+impl Index {
+    /// Compiles a cassette; `mint` makes the ids that are derived.
+    ///
+    /// # Errors
+    /// When an exchange cannot be used.
+    pub fn new(cassette: Cassette, rules: Rules, mint: Mint) -> Result<Self, Fault> {
+        let Cassette { ids, entries } = cassette;
+        let mut index = Self {
+            minters: vec![Vec::new(); ids.len()],
+            ids,
+            mint,
+            rules,
+            exchanges: Vec::new(),
+            entries: Vec::new(),
+            exact: HashMap::new(),
+            loose: HashMap::new(),
+            routes: HashMap::new(),
+        };
+        let mut seen = HashSet::new();
+        for entry in entries {
+            index.add(entry, &mut seen)?;
+        }
+        Ok(index)
+    }
+
+    fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>) -> Result<(), Fault> {
+        let number = u32::try_from(self.entries.len()).expect("a cassette has fewer than 2^32 exchanges");
+        let recorded = scribe::recorded(&entry, &self.ids, number as usize + 1)?;
+        let request = scribe::tape_request(recorded.request.clone());
+        let reading = Reading::of(&request, &self.rules);
+        let (exact_slots, loose_slots) = (self.slots(&reading.exact), self.slots(&reading.loose));
+        let script = scribe::script(&entry, &self.ids, number as usize + 1)?;
+        self.note_origins(number, &request, &exact_slots, &script, seen);
+        self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
+        self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
+        self.routes.entry(reading.route).or_default().push(number);
+        self.exchanges.push(Played { script, loose_key: reading.loose.key, loose_slots });
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn slots(&self, shape: &Shape) -> Vec<Slot> {
+        let slot = |token: &Token| self.ids.find(token.guid).map_or(Slot::Literal(token.guid), Slot::Id);
+        shape.tokens.iter().map(slot).collect()
+    }
+
+    /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
+    ///
+    /// A POST that answers with an id which it does not carry mints it too, even if another POST did so before:
+    /// Graph's documented examples, recorded one after another, show the same new id again and again.
+    fn note_origins(
+        &mut self,
+        number: u32,
+        request: &Request,
+        slots: &[Slot],
+        script: &Script,
+        seen: &mut HashSet<Row>,
+    ) {
+        let asked: HashSet<Row> = slots
+            .iter()
+            .filter_map(|slot| match slot {
+                Slot::Id(row) => Some(*row),
+                Slot::Literal(_) => None,
+            })
+            .collect();
+        seen.extend(&asked);
+        let creates = request.method == "POST" && (200..300).contains(&script.status());
+        for row in script.rows().filter(|row| !asked.contains(row)) {
+            let minters = &mut self.minters[row as usize];
+            let first = seen.insert(row);
+            if (first || (creates && !minters.is_empty())) && minters.last() != Some(&number) {
+                minters.push(number);
+            }
+        }
+    }
+
+    /// The number of exchanges.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
+    /// The ids, and how each came into the recording.
+    pub fn origins(&self) -> impl Iterator<Item = (&super::template::Placeholder, &str, Origin)> {
+        self.ids.iter().zip(&self.minters).map(|((placeholder, value), minters)| {
+            (placeholder, value, if minters.is_empty() { Origin::Given } else { Origin::Minted })
+        })
+    }
+
+    /// The recorded exchanges on the route of a request, in recorded order.
+    pub(super) fn on_route(&self, reading: &Reading) -> &[u32] {
+        self.routes.get(&reading.route).map_or(&[], Vec::as_slice)
+    }
+
+    /// The request of an exchange as it was recorded.
+    pub(super) fn recorded_request(&self, exchange: u32) -> Taped<Request> {
+        let recorded = scribe::recorded(&self.entries[exchange as usize], &self.ids, exchange as usize + 1)
+            .expect("every entry was read when the index was made");
+        scribe::tape_request(recorded.into_inner().request)
+    }
+
+    /// Finds the exchange that answers, preferring one for which no place is ignored.
+    pub(super) fn choose(&self, reading: &Reading, bindings: &Bindings) -> Option<Choice> {
+        let exact = self.choose_in(&self.exact, &reading.exact, reading, bindings, false);
+        exact.or_else(|| self.choose_in(&self.loose, &reading.loose, reading, bindings, true))
+    }
+
+    fn choose_in(
+        &self,
+        shapes: &HashMap<Key, Groups>,
+        shape: &Shape,
+        reading: &Reading,
+        bindings: &Bindings,
+        ignored: bool,
+    ) -> Option<Choice> {
+        let groups = shapes.get(&shape.key)?;
+        let group = self.settled(groups, shape, bindings).or_else(|| self.nearest(groups, shape, bindings))?;
+        let request = reading.loose.very_request();
+        let unplayed = group.exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
+        let exchange = *unplayed.or(group.exchanges.last())?;
+        let bound = group.slots.iter().zip(&shape.tokens).filter_map(|(slot, token)| match slot {
+            Slot::Id(row) => Some((*row, token.clone())),
+            Slot::Literal(_) => None,
+        });
+        Some(Choice { exchange, bound: bound.collect(), ignored, repeat: unplayed.is_none() })
+    }
+
+    /// The group for the ids as they are known so far, if there is one: found without a search.
+    fn settled<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
+        let slot = |token: &Token| {
+            let row = self.settled_row(token.guid, bindings).or_else(|| self.ids.find(token.guid));
+            row.map_or(Slot::Literal(token.guid), Slot::Id)
+        };
+        let slots: Vec<Slot> = shape.tokens.iter().map(slot).collect();
+        groups.by_slots.get(&slots).map(|&at| &groups.groups[at])
+    }
+
+    /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
+    fn nearest<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
+        let fitting = groups.groups.iter().filter_map(|group| {
+            let new = self.fit(&group.slots, &shape.tokens, bindings)?;
+            let played = group.exchanges.iter().all(|&exchange| bindings.played(exchange) > 0);
+            Some(((new, played), group))
+        });
+        fitting.min_by_key(|(rank, _)| *rank).map(|(_, group)| group)
+    }
+
+    /// The number of new bindings by which live ids fill the slots, or `None` when they cannot.
+    fn fit(&self, slots: &[Slot], tokens: &[Token], bindings: &Bindings) -> Option<usize> {
+        let mut new = 0;
+        for (slot, token) in slots.iter().zip(tokens) {
+            new += usize::from(self.fills(*slot, token.guid, bindings)?);
+        }
+        Some(new)
+    }
+
+    /// Whether a live GUID can fill a slot, and if so whether that binds it anew.
+    pub(super) fn fills(&self, slot: Slot, live: Guid, bindings: &Bindings) -> Option<bool> {
+        match slot {
+            Slot::Literal(guid) => (guid == live).then_some(false),
+            Slot::Id(row) => match self.settled_row(live, bindings) {
+                Some(settled) => (settled == row).then_some(false),
+                None if self.ids.find(live) == Some(row) => Some(false),
+                None if self.is_foreign(row, live) => None,
+                None => Some(true),
+            },
+        }
+    }
+
+    /// The id that a live GUID stands for beyond doubt: it was bound, or sealed by this deck's mint.
+    pub(super) fn settled_row(&self, live: Guid, bindings: &Bindings) -> Option<Row> {
+        bindings.row(live).or_else(|| self.mint.unseal(live).filter(|&row| (row as usize) < self.ids.len()))
+    }
+
+    /// Whether a GUID was sealed by another mint: another seed, or another cassette.
+    pub(super) fn is_foreign(&self, row: Row, live: Guid) -> bool {
+        !self.minters[row as usize].is_empty() && mint::is_version_8(live)
+    }
+}

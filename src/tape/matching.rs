@@ -1,0 +1,211 @@
+//! What is compared of a request: its reading, in which every GUID is a blank that an id may fill.
+
+use super::exchange::{Request, Taped};
+use super::guid::{self, Guid};
+use super::route::Route;
+use super::walk::{self, Kind, Leaf, PlacePattern};
+use std::collections::HashMap;
+
+/// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub [u8; 16]);
+
+impl Key {
+    /// The key that a hash makes.
+    #[must_use]
+    pub fn of(hasher: &blake3::Hasher) -> Self {
+        let mut key = [0; 16];
+        key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        Self(key)
+    }
+}
+
+/// The rules that name places which need not be equal.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
+/// Places that need not be equal on one route.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The requests that are meant.
+    pub route: Route,
+    /// The places.
+    pub ignore: Vec<PlacePattern>,
+}
+
+impl Rules {
+    /// The rules, in the order of config.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self(rules)
+    }
+
+    /// The places that need not be equal in this request.
+    #[must_use]
+    pub fn ignored(&self, request: &Request) -> Vec<&PlacePattern> {
+        let applies = |rule: &&Rule| rule.route.matches(&request.method, request.path());
+        self.0.iter().filter(applies).flat_map(|rule| &rule.ignore).collect()
+    }
+}
+
+/// A GUID that a request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its value.
+    pub guid: Guid,
+    /// As the client spelled it where it first stands.
+    pub spelled: String,
+}
+
+/// A request with its GUIDs taken out: the key of what remains, and the GUIDs by first appearance.
+///
+/// Two requests have equal keys when they are equal but for a one-to-one renaming of GUIDs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The key.
+    pub key: Key,
+    /// The GUIDs, each once.
+    pub tokens: Vec<Token>,
+}
+
+/// Everything by which a request finds its answer.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The shape with every place in it.
+    pub exact: Shape,
+    /// The shape without the places that rules ignore.
+    pub loose: Shape,
+    /// The key of method, host and path, ids and versions of keys aside.
+    pub route: Key,
+}
+
+impl Reading {
+    /// Reads a request.
+    #[must_use]
+    pub fn of(request: &Taped<Request>, rules: &Rules) -> Self {
+        let leaves = walk::leaves(request);
+        let ignored = rules.ignored(request);
+        let exact = shape(leaves.iter());
+        let is_ignored = |leaf: &&Leaf<'_>| ignored.iter().any(|pattern| pattern.covers(&leaf.place));
+        let loose = if leaves.iter().any(|leaf| is_ignored(&leaf)) {
+            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)))
+        } else {
+            exact.clone()
+        };
+        Self { exact, loose, route: route(&leaves) }
+    }
+}
+
+impl Shape {
+    /// The key of this very request: its shape and its ids.
+    #[must_use]
+    pub fn very_request(&self) -> Key {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.key.0);
+        for token in &self.tokens {
+            hasher.update(&token.guid.0.to_le_bytes());
+        }
+        Key::of(&hasher)
+    }
+}
+
+fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>) -> Shape {
+    let mut hasher = blake3::Hasher::new();
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut numbers: HashMap<Guid, usize> = HashMap::new();
+    for leaf in leaves {
+        part(&mut hasher, leaf.place.to_string().as_bytes());
+        hasher.update(&[leaf.kind as u8]);
+        if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) {
+            part(&mut hasher, leaf.text.as_bytes());
+            continue;
+        }
+        let mut from = 0;
+        for (range, guid) in guid::tokens(&leaf.text) {
+            let number = *numbers.entry(guid).or_insert_with(|| {
+                tokens.push(Token { guid, spelled: leaf.text[range.clone()].to_owned() });
+                tokens.len()
+            });
+            part(&mut hasher, leaf.text[from..range.start].as_bytes());
+            hasher.update(&number.to_le_bytes());
+            from = range.end;
+        }
+        part(&mut hasher, leaf.text[from..].as_bytes());
+    }
+    Shape { key: Key::of(&hasher), tokens }
+}
+
+/// Hashes a part with its length, so that no two sequences of parts hash alike.
+fn part(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&bytes.len().to_le_bytes());
+    hasher.update(bytes);
+}
+
+fn route(leaves: &[Leaf<'_>]) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    for leaf in leaves {
+        match leaf.kind {
+            Kind::Word => part(&mut hasher, leaf.text.as_bytes()),
+            Kind::Key => part(&mut hasher, b"{}"),
+            _ => {}
+        }
+    }
+    Key::of(&hasher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::exchange::Headers;
+    use crate::tape::scribe;
+
+    const A: &str = "7e323db2-3db2-7e32-b23d-327eb23d327e";
+    const B: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
+
+    fn read(target: &str, body: &str) -> Reading {
+        let rules = Rules::new(vec![Rule {
+            route: Route::parse("POST /**/userStatuses").unwrap(),
+            ignore: vec![PlacePattern::parse("json:/at").unwrap()],
+        }]);
+        let request = Request {
+            method: "POST".into(),
+            host: "graph.microsoft.com".into(),
+            target: target.into(),
+            headers: Headers::default(),
+            body: body.to_owned().into(),
+        };
+        Reading::of(&scribe::tape_request(request), &rules)
+    }
+
+    #[test]
+    fn renamed_requests_have_one_shape() {
+        let one = read(&format!("/beta/x/{A}/userStatuses"), &format!(r#"{{"a":"{A} {B}"}}"#));
+        let other = read(&format!("/beta/x('{B}')/userStatuses"), &format!(r#"{{"a":"{} {A}"}}"#, B.to_uppercase()));
+        assert_eq!(one.exact.key, other.exact.key);
+        assert_ne!(one.exact.very_request(), other.exact.very_request());
+        assert_eq!(other.exact.tokens.iter().map(|t| t.spelled.as_str()).collect::<Vec<_>>(), [B, A]);
+    }
+
+    #[test]
+    fn a_renaming_that_is_not_one_to_one_has_another_shape() {
+        let one = read(&format!("/beta/x/{A}/userStatuses"), &format!(r#"{{"a":"{B}"}}"#));
+        let other = read(&format!("/beta/x/{A}/userStatuses"), &format!(r#"{{"a":"{A}"}}"#));
+        assert_ne!(one.exact.key, other.exact.key);
+    }
+
+    #[test]
+    fn an_ignored_place_is_left_out_of_the_loose_shape_only() {
+        let (one, other) = (read("/beta/x/userStatuses", r#"{"at":1}"#), read("/beta/x/userStatuses", r#"{"at":2}"#));
+        assert_ne!(one.exact.key, other.exact.key);
+        assert_eq!(one.loose.key, other.loose.key);
+        assert_eq!(one.loose.key, read("/beta/x/userStatuses", "").loose.key);
+        assert_ne!(read("/beta/x", r#"{"at":1}"#).loose.key, read("/beta/x", r#"{"at":2}"#).loose.key);
+    }
+
+    #[test]
+    fn the_route_is_method_host_and_names() {
+        let one = read(&format!("/beta/x/{A}/userStatuses?a=1"), "1");
+        assert_eq!(one.route, read(&format!("/beta/X('{B}')/userStatuses"), "").route);
+        assert_ne!(one.route, read(&format!("/v1.0/x/{A}/userStatuses"), "").route);
+    }
+}

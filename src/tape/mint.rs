@@ -1,0 +1,131 @@
+//! Sealed ids: derived GUIDs that carry, masked and checked, the row of the placeholder they stand for.
+//!
+//! A later request with such an id is understood without any table, by this deck or by another one that plays
+//! the same cassette with the same seed.
+
+use super::guid::Guid;
+use super::ids::Row;
+
+/// The low bits of the 122 that are free in a GUID: 24 bits of row and 40 bits of check.
+const SEALED_BITS: u32 = 64;
+const CHECK_BITS: u32 = 40;
+const NONCE_MASK: u128 = (1 << (122 - SEALED_BITS)) - 1;
+const ROW_LIMIT: Row = 1 << (SEALED_BITS - CHECK_BITS);
+
+/// Makes and understands sealed ids for one cassette and one seed.
+#[derive(Clone, Debug)]
+pub struct Mint {
+    key: [u8; 32],
+}
+
+impl Mint {
+    /// A mint for a seed and the digest of a cassette.
+    #[must_use]
+    pub fn new(seed: &str, cassette: &[u8; 32]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("graphdeck 2026 sealed ids");
+        hasher.update(cassette).update(seed.as_bytes());
+        Self { key: *hasher.finalize().as_bytes() }
+    }
+
+    /// The id that stands for `row` and is derived from `origin`, the reading of what minted it.
+    ///
+    /// It has the shape of a version 8 UUID (RFC 9562 section 5.8). Rows beyond 2^24 are not told apart.
+    #[must_use]
+    pub fn seal(&self, row: Row, origin: &blake3::Hash) -> Guid {
+        let nonce = first_u128(&self.hash(&[b"nonce", origin.as_bytes(), &row.to_le_bytes()])) & NONCE_MASK;
+        let row = row % ROW_LIMIT;
+        let sealed = (u64::from(row) << CHECK_BITS | self.check(nonce, row)) ^ self.mask(nonce);
+        Guid(shape(nonce << SEALED_BITS | u128::from(sealed)))
+    }
+
+    /// The row that `guid` was sealed for, if this mint made it. By chance one in 2^40 other GUIDs is taken for one.
+    #[must_use]
+    pub fn unseal(&self, guid: Guid) -> Option<Row> {
+        if !is_version_8(guid) {
+            return None;
+        }
+        let payload = unshape(guid.0);
+        let nonce = payload >> SEALED_BITS;
+        let sealed = u64::try_from(payload & u128::from(u64::MAX)).expect("masked to 64 bits") ^ self.mask(nonce);
+        let row = Row::try_from(sealed >> CHECK_BITS).expect("24 bits fit");
+        (sealed & ((1 << CHECK_BITS) - 1) == self.check(nonce, row)).then_some(row)
+    }
+
+    fn check(&self, nonce: u128, row: Row) -> u64 {
+        first_u64(&self.hash(&[b"check", &nonce.to_le_bytes(), &row.to_le_bytes()])) & ((1 << CHECK_BITS) - 1)
+    }
+
+    fn mask(&self, nonce: u128) -> u64 {
+        first_u64(&self.hash(&[b"masks", &nonce.to_le_bytes()]))
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for part in parts {
+            hasher.update(part);
+        }
+        hasher.finalize()
+    }
+}
+
+/// Whether a GUID has the version and variant that sealed ids have.
+#[must_use]
+pub fn is_version_8(guid: Guid) -> bool {
+    guid.0 >> 76 & 0xf == 8 && guid.0 >> 62 & 0b11 == 0b10
+}
+
+/// Puts 122 bits around the version (8) and the variant (binary 10).
+fn shape(payload: u128) -> u128 {
+    let low = payload & ((1 << 62) - 1);
+    let middle = payload >> 62 & 0xfff;
+    let high = payload >> 74;
+    high << 80 | 8 << 76 | middle << 64 | 0b10 << 62 | low
+}
+
+fn unshape(guid: u128) -> u128 {
+    let low = guid & ((1 << 62) - 1);
+    let middle = guid >> 64 & 0xfff;
+    let high = guid >> 80;
+    high << 74 | middle << 62 | low
+}
+
+fn first_u64(hash: &blake3::Hash) -> u64 {
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
+}
+
+fn first_u128(hash: &blake3::Hash) -> u128 {
+    u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mint(seed: &str) -> Mint {
+        Mint::new(seed, &[7; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn a_sealed_id_is_understood_by_its_own_mint_only(row in 0..ROW_LIMIT, origin: [u8; 32]) {
+            let origin = blake3::Hash::from_bytes(origin);
+            let sealed = mint("a").seal(row, &origin);
+            prop_assert!(is_version_8(sealed));
+            prop_assert_eq!(mint("a").unseal(sealed), Some(row));
+            prop_assert_eq!(mint("a").seal(row, &origin), sealed);
+            prop_assert_eq!(mint("b").unseal(sealed), None);
+            prop_assert_eq!(Mint::new("a", &[8; 32]).unseal(sealed), None);
+        }
+
+        #[test]
+        fn shaping_loses_nothing(payload in 0..(1u128 << 122)) {
+            prop_assert_eq!(unshape(shape(payload)), payload);
+        }
+
+        #[test]
+        fn other_guids_are_not_taken_for_sealed_ones(guid: u128) {
+            prop_assert_eq!(mint("a").unseal(Guid(shape(guid & ((1 << 122) - 1)))), None);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Why nothing on tape answers a request: the nearest recorded exchange, and the first place where it differs.
+
+use super::bindings::Bindings;
+use super::exchange::{Request, Taped};
+use super::guid::{self, Guid};
+use super::index::{Index, Slot};
+use super::matching::Reading;
+use super::walk::{self, Kind, Leaf, Place};
+use std::collections::HashMap;
+
+/// How many exchanges of a route are compared at most, so that a miss stays quick.
+const COMPARED: usize = 10_000;
+/// How much of a value is shown, in characters.
+const SHOWN: usize = 120;
+
+/// A request that nothing on tape answers, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The request, as `METHOD path`.
+    pub request: String,
+    /// Why, in one sentence or two.
+    pub message: String,
+    /// The exchange that comes nearest, counted from 1.
+    pub nearest: Option<usize>,
+    /// The first place where that one differs.
+    pub difference: Option<Difference>,
+}
+
+/// A place where a request is not as the recorded one was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where.
+    pub place: Place,
+    /// The value on tape, ids as placeholders; `None` where the tape has nothing.
+    pub recorded: Option<String>,
+    /// The value in the request, ids that are known as placeholders; `None` where the request has nothing.
+    pub got: Option<String>,
+    /// Why an id that differs may not take the value it has here.
+    pub id: Option<String>,
+}
+
+/// Explains why nothing answers `request`.
+#[must_use]
+pub fn explain(index: &Index, bindings: &Bindings, request: &Taped<Request>, reading: &Reading) -> Miss {
+    let candidates = index.on_route(reading);
+    let live = compared_leaves(index, request);
+    let differences = candidates.iter().take(COMPARED).map(|&exchange| {
+        let recorded = index.recorded_request(exchange);
+        let differences = differences(index, bindings, &compared_leaves(index, &recorded), &live);
+        (differences, exchange as usize + 1)
+    });
+    let told = told(request);
+    let Some((differences, nearest)) = differences.min_by_key(|(differences, number)| (differences.len(), *number))
+    else {
+        return Miss { message: nothing_recorded(index, &told), request: told, nearest: None, difference: None };
+    };
+    let difference = differences.into_iter().next();
+    let message = match &difference {
+        Some(difference) => format!("the nearest is exchange {nearest}, which differs at {difference}"),
+        None => format!(
+            "exchange {nearest} is equal but for its ids: one id of the request stands where the recording has two, or two where it has one"
+        ),
+    };
+    Miss { request: told, message, nearest: Some(nearest), difference }
+}
+
+/// Explains, under `--strict`, that the exchange that would answer has been played.
+#[must_use]
+pub fn already_played(index: &Index, exchange: u32) -> Miss {
+    let number = exchange as usize + 1;
+    Miss {
+        request: told(&index.recorded_request(exchange)),
+        message: format!("exchange {number} would answer, but it was already played and --strict plays each one once"),
+        nearest: Some(number),
+        difference: None,
+    }
+}
+
+fn told(request: &Request) -> String {
+    format!("{} {}", request.method, request.target)
+}
+
+fn nothing_recorded(index: &Index, told: &str) -> String {
+    let count = match index.len() {
+        1 => "1 exchange".to_owned(),
+        count => format!("{count} exchanges"),
+    };
+    format!("nothing is recorded on the route of {told} (the cassette has {count})")
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shorten);
+        write!(f, "{}: recorded {}, got {}", self.place, value(&self.recorded), value(&self.got))?;
+        self.id.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+    }
+}
+
+/// A long value, shortened in the middle.
+fn shorten(value: &str) -> String {
+    let count = value.chars().count();
+    if count <= SHOWN {
+        return value.to_owned();
+    }
+    let head: String = value.chars().take(SHOWN / 2).collect();
+    let tail: String = value.chars().skip(count - SHOWN / 2).collect();
+    format!("{head}…{tail}")
+}
+
+fn compared_leaves<'a>(index: &Index, request: &'a Request) -> Vec<Leaf<'a>> {
+    let ignored = index.rules.ignored(request);
+    let mut leaves = walk::leaves(request);
+    leaves.retain(|leaf| !ignored.iter().any(|pattern| pattern.covers(&leaf.place)));
+    leaves
+}
+
+/// Where two requests differ, in the order in which the recorded one is walked, what only the live one has last.
+fn differences(index: &Index, bindings: &Bindings, recorded: &[Leaf<'_>], live: &[Leaf<'_>]) -> Vec<Difference> {
+    let mut unmatched: HashMap<&Place, Vec<&Leaf<'_>>> = HashMap::new();
+    for leaf in live.iter().rev() {
+        unmatched.entry(&leaf.place).or_default().push(leaf);
+    }
+    let mut differences = Vec::new();
+    for leaf in recorded {
+        let other = unmatched.get_mut(&leaf.place).and_then(Vec::pop);
+        let id = match other {
+            Some(other) => match compare(index, bindings, leaf, other) {
+                Comparison::Equal => continue,
+                Comparison::Differs => None,
+                Comparison::Id(why) => Some(why),
+            },
+            None => None,
+        };
+        let got = other.map(|other| quoted(other, &with_names(index, bindings, &other.text)));
+        let recorded = Some(quoted(leaf, &index.ids.to_tape(&leaf.text)));
+        differences.push(Difference { place: leaf.place.clone(), recorded, got, id });
+    }
+    for leaf in live {
+        if unmatched.get_mut(&leaf.place).and_then(Vec::pop).is_some() {
+            let got = Some(quoted(leaf, &with_names(index, bindings, &leaf.text)));
+            differences.push(Difference { place: leaf.place.clone(), recorded: None, got, id: None });
+        }
+    }
+    differences
+}
+
+enum Comparison {
+    Equal,
+    Differs,
+    Id(String),
+}
+
+fn compare(index: &Index, bindings: &Bindings, recorded: &Leaf<'_>, live: &Leaf<'_>) -> Comparison {
+    if recorded.kind != live.kind {
+        return Comparison::Differs;
+    }
+    let (ours, theirs) = (blanked(&recorded.text), blanked(&live.text));
+    if ours.0 != theirs.0 {
+        return Comparison::Differs;
+    }
+    for (recorded, live) in ours.1.into_iter().zip(theirs.1) {
+        let slot = index.ids.find(recorded).map_or(Slot::Literal(recorded), Slot::Id);
+        if index.fills(slot, live, bindings).is_none() {
+            return why_not(index, bindings, slot, live).map_or(Comparison::Differs, Comparison::Id);
+        }
+    }
+    Comparison::Equal
+}
+
+/// A text without its GUIDs, and the GUIDs.
+fn blanked(text: &str) -> (Vec<&str>, Vec<Guid>) {
+    let (mut parts, mut guids, mut from) = (Vec::new(), Vec::new(), 0);
+    for (range, guid) in guid::tokens(text) {
+        parts.push(&text[from..range.start]);
+        guids.push(guid);
+        from = range.end;
+    }
+    parts.push(&text[from..]);
+    (parts, guids)
+}
+
+fn why_not(index: &Index, bindings: &Bindings, slot: Slot, live: Guid) -> Option<String> {
+    match slot {
+        Slot::Literal(_) => Some("this GUID is no id in the recording, so it may not change".to_owned()),
+        Slot::Id(row) => match index.settled_row(live, bindings) {
+            Some(other) => Some(format!("{live} stands for {{{{{}}}}} in this run", index.ids.placeholder(other))),
+            None if index.is_foreign(row, live) => {
+                Some(format!("{live} was made by a replay with another seed or of another cassette"))
+            }
+            None => None,
+        },
+    }
+}
+
+/// A text with the live ids that are known named by their placeholders.
+fn with_names(index: &Index, bindings: &Bindings, text: &str) -> String {
+    let (mut named, mut from) = (String::new(), 0);
+    for (range, guid) in guid::tokens(text) {
+        let row = index.settled_row(guid, bindings).or_else(|| index.ids.find(guid));
+        if let Some(row) = row {
+            named.push_str(&text[from..range.start]);
+            named.push_str(&format!("{{{{{}}}}}", index.ids.placeholder(row)));
+            from = range.end;
+        }
+    }
+    named.push_str(&text[from..]);
+    named
+}
+
+fn quoted(leaf: &Leaf<'_>, text: &str) -> String {
+    match leaf.kind {
+        Kind::Text => format!("\"{text}\""),
+        _ => text.to_owned(),
+    }
+}

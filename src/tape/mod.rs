@@ -1,0 +1,21 @@
+//! Floor 1, the product: the pure rules by which traffic becomes tape and tape becomes answers.
+//!
+//! Nothing here reads a file, a clock, a socket or a source of randomness.
+
+pub mod bindings;
+pub mod body;
+pub mod cassette;
+pub mod exchange;
+pub mod graph;
+pub mod guid;
+pub mod ids;
+pub mod index;
+pub mod matching;
+pub mod mint;
+pub mod miss;
+pub mod playing;
+pub mod redact;
+pub mod route;
+pub mod scribe;
+pub mod template;
+pub mod walk;

@@ -1,0 +1,303 @@
+//! The one road from wire form to tape form, and the one road back.
+//!
+//! The order of the steps is fixed here: secrets out, passing headers out, then (when a recording is sealed and all
+//! of its ids are known) ids to placeholders.
+
+use super::body::{Content, Form};
+use super::cassette::{Entry, Fault, RequestEntry, ResponseEntry, Values};
+use super::exchange::{Exchange, Headers, Request, Response, Taped};
+use super::graph;
+use super::ids::{Ids, Row};
+use super::redact;
+use super::template::Template;
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// A request on tape: no secrets, no headers that differ from run to run.
+#[must_use]
+pub fn tape_request(mut request: Request) -> Taped<Request> {
+    redact::request(&mut request);
+    request.headers.retain(|name, _| !graph::is_passing_request_header(name));
+    Taped::new(request)
+}
+
+/// An exchange on tape: no secrets, no headers that differ from run to run.
+#[must_use]
+pub fn tape_exchange(exchange: Exchange) -> Taped<Exchange> {
+    let Exchange { request, mut response } = exchange;
+    redact::response(&mut response);
+    response.headers.retain(|name, _| !graph::is_passing_response_header(name));
+    Taped::new(Exchange { request: tape_request(request).into_inner(), response })
+}
+
+/// An exchange as it stands in a cassette, its ids written as placeholders.
+#[must_use]
+pub fn entry(exchange: &Taped<Exchange>, ids: &Ids) -> Entry {
+    let (request, response) = (&exchange.request, &exchange.response);
+    Entry {
+        request: RequestEntry {
+            method: request.method.clone(),
+            url: ids.to_tape(&request.url()),
+            headers: header_entries(&request.headers, ids),
+            body: body_entry(&request.body, ids),
+        },
+        response: ResponseEntry {
+            status: response.status,
+            headers: header_entries(&response.headers, ids),
+            body: body_entry(&response.body, ids),
+        },
+    }
+}
+
+fn header_entries(headers: &Headers, ids: &Ids) -> BTreeMap<String, Values> {
+    let mut entries: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in headers.iter() {
+        entries.entry(name.to_owned()).or_default().push(ids.to_tape(value));
+    }
+    let single = |mut values: Vec<String>| match values.len() {
+        1 => Values::One(values.remove(0)),
+        _ => Values::Many(values),
+    };
+    entries.into_iter().map(|(name, values)| (name, single(values))).collect()
+}
+
+fn body_entry(body: &[u8], ids: &Ids) -> Option<Form> {
+    Form::of(match std::str::from_utf8(body) {
+        Ok(text) => Content::Text(ids.to_tape(text)),
+        Err(_) => Content::Binary(body.to_vec()),
+    })
+}
+
+/// The row of a store: a cassette's entry before its ids are known, on one line.
+#[must_use]
+pub fn row(exchange: &Taped<Exchange>) -> Vec<u8> {
+    serde_json::to_vec(&entry(exchange, &Ids::default())).expect("an entry prints to memory")
+}
+
+/// The exchange that [`row`] wrote.
+///
+/// # Errors
+/// When the bytes are not such a row.
+pub fn from_row(row: &[u8]) -> Result<Taped<Exchange>, String> {
+    let entry: Entry = serde_json::from_slice(row).map_err(|fault| fault.to_string())?;
+    recorded(&entry, &Ids::default(), 0).map_err(|fault| fault.to_string())
+}
+
+/// The exchange as it was recorded, its placeholders filled with the recorded ids.
+///
+/// # Errors
+/// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
+pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchange>, Fault> {
+    let reader = Reader { ids, number };
+    let own = |row: &Row| Cow::Borrowed(ids.recorded(*row));
+    let request = &entry.request;
+    let url = reader.template("request url", &request.url)?.speak(own);
+    let (host, target) = split_url(&url).ok_or_else(|| {
+        let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
+        reader.fault("request url", why)
+    })?;
+    let headers = reader.headers("request", &request.headers)?;
+    let request = Request {
+        method: request.method.clone(),
+        host: host.to_owned(),
+        target: target.to_owned(),
+        headers: headers.iter().map(|(name, value)| (name.as_str(), value.speak(own))).collect(),
+        body: reader.body("request", request.body.as_ref())?.speak(own),
+    };
+    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.speak(own) }))
+}
+
+fn split_url(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("https://")?;
+    let (host, target) = rest.split_at(rest.find('/')?);
+    (!host.is_empty()).then_some((host, target))
+}
+
+/// A recorded response, ready to be spoken with the ids of a run.
+#[derive(Clone, Debug)]
+pub struct Script {
+    status: u16,
+    headers: Vec<(String, Template<Row>)>,
+    body: BodyScript,
+}
+
+#[derive(Clone, Debug)]
+enum BodyScript {
+    Text(Template<Row>),
+    Binary(Bytes),
+}
+
+/// Compiles the response of an entry.
+///
+/// # Errors
+/// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
+pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> {
+    let reader = Reader { ids, number };
+    let response = &entry.response;
+    if !(200..=999).contains(&response.status) {
+        return Err(reader.fault("response status", format!("{} is no final status code", response.status)));
+    }
+    Ok(Script {
+        status: response.status,
+        headers: reader.headers("response", &response.headers)?,
+        body: reader.body("response", response.body.as_ref())?,
+    })
+}
+
+impl Script {
+    /// The response with every id filled in by `value`.
+    pub fn speak<'a>(&self, mut value: impl FnMut(&Row) -> Cow<'a, str>) -> Response {
+        let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.speak(&mut value))).collect();
+        Response { status: self.status, headers, body: self.body.speak(value) }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Every id that is spoken, in order and as often as it stands there.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        let body = match &self.body {
+            BodyScript::Text(text) => Some(text),
+            BodyScript::Binary(_) => None,
+        };
+        self.headers.iter().map(|(_, text)| text).chain(body).flat_map(Template::ids).copied()
+    }
+}
+
+impl BodyScript {
+    fn speak<'a>(&self, value: impl FnMut(&Row) -> Cow<'a, str>) -> Bytes {
+        match self {
+            Self::Text(text) => text.speak(value).into(),
+            Self::Binary(bytes) => bytes.clone(),
+        }
+    }
+}
+
+/// Reads tape text, and says where a fault is.
+struct Reader<'a> {
+    ids: &'a Ids,
+    number: usize,
+}
+
+impl Reader<'_> {
+    fn fault(&self, place: impl Into<String>, why: impl ToString) -> Fault {
+        Fault::Exchange { exchange: self.number, place: place.into(), why: why.to_string() }
+    }
+
+    fn template(&self, place: &str, text: &str) -> Result<Template<Row>, Fault> {
+        Template::parse(text, |placeholder| self.ids.row(placeholder)).map_err(|why| self.fault(place, why))
+    }
+
+    fn headers(&self, side: &str, entries: &BTreeMap<String, Values>) -> Result<Vec<(String, Template<Row>)>, Fault> {
+        let mut headers = Vec::new();
+        for (name, values) in entries {
+            let place = format!("{side} header `{name}`");
+            if http::HeaderName::from_lowercase(name.as_bytes()).is_err() {
+                return Err(self.fault(place, "this is no name of a header; names are written in lower case"));
+            }
+            for value in values.as_slice() {
+                if value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ') {
+                    return Err(self.fault(place, "the value has a character that no header can carry"));
+                }
+                headers.push((name.clone(), self.template(&place, value)?));
+            }
+        }
+        Ok(headers)
+    }
+
+    fn body(&self, side: &str, form: Option<&Form>) -> Result<BodyScript, Fault> {
+        let place = format!("{side} body");
+        let Some(form) = form else { return Ok(BodyScript::Binary(Bytes::new())) };
+        match form.content().map_err(|why| self.fault(place.as_str(), why))? {
+            Content::Text(text) => Ok(BodyScript::Text(self.template(&place, &text)?)),
+            Content::Binary(bytes) => Ok(BodyScript::Binary(bytes.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::cassette::Cassette;
+    use crate::tape::ids::Learner;
+    use proptest::prelude::*;
+
+    const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
+
+    fn texts() -> impl Strategy<Value = String> {
+        let id = Just(CONFIG.to_owned());
+        let upper = Just(CONFIG.to_uppercase());
+        let piece = prop_oneof![id, upper, "[ -~]{0,6}", "(\\{|\\}){0,5}", Just("{{a.1}}".to_owned())];
+        prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+    }
+
+    fn body() -> impl Strategy<Value = Bytes> {
+        let json = texts().prop_map(|text| serde_json::json!({ "id": text, "n": 1 }).to_string().into());
+        prop_oneof![json, texts().prop_map(Bytes::from), prop::collection::vec(any::<u8>(), 0..9).prop_map(Bytes::from)]
+    }
+
+    fn exchanges() -> impl Strategy<Value = Exchange> {
+        (texts(), texts(), body(), body(), 200u16..600).prop_map(|(text, header, sent, answered, status)| Exchange {
+            request: Request {
+                method: "POST".into(),
+                host: "graph.microsoft.com".into(),
+                target: format!("/beta/deviceConfigurations/{CONFIG}/{}", text.replace(' ', "+")),
+                headers: [("prefer", header.as_str())].into_iter().collect(),
+                body: sent,
+            },
+            response: Response {
+                status,
+                headers: [("location", header.as_str())].into_iter().collect(),
+                body: answered,
+            },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_road_to_tape_and_back_changes_nothing(exchanges in prop::collection::vec(exchanges(), 0..4)) {
+            let taped: Vec<_> = exchanges.into_iter().map(tape_exchange).collect();
+            for exchange in &taped {
+                let read = from_row(&row(exchange));
+                prop_assert_eq!(read.as_ref(), Ok(exchange));
+            }
+            let mut learner = Learner::default();
+            taped.iter().for_each(|exchange| learner.study(exchange));
+            let ids = Ids::new(learner.table()).unwrap();
+            let entries: Vec<_> = taped.iter().map(|exchange| entry(exchange, &ids)).collect();
+            let cassette = Cassette { ids, entries };
+            let text = cassette.print();
+            prop_assert!(taped.is_empty() || text.contains("{{deviceConfigurations.1}}"));
+            let read = Cassette::parse(&text).unwrap();
+            prop_assert_eq!(&read, &cassette);
+            prop_assert_eq!(read.print(), text);
+            for (i, (entry, exchange)) in read.entries.iter().zip(&taped).enumerate() {
+                prop_assert_eq!(&recorded(entry, &read.ids, i + 1).unwrap(), exchange);
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_is_told_by_number_and_place() {
+        let good = r#"{"request":{"method":"GET","url":"https://h/a","headers":{"a":"b"}},"response":{"status":200,"body":{"text":"t"}}}"#;
+        let faults = [
+            ("https://h/a", "http://h/a"),
+            ("https://h/a", "https://h/{{a.1}}"),
+            ("\"a\":\"b\"", "\"A b\":\"b\""),
+            ("\"a\":\"b\"", "\"a\":\"b\\n\""),
+            ("200", "100"),
+            ("\"t\"", "\"{{t}}\""),
+            ("\"text\":\"t\"", "\"base64\":\"!\""),
+            ("\"text\":\"t\"", ""),
+        ]
+        .map(|(from, to)| {
+            let entry: Entry = serde_json::from_str(&good.replace(from, to)).unwrap();
+            recorded(&entry, &Ids::default(), 3).unwrap_err().to_string()
+        });
+        insta::assert_snapshot!(faults.join("\n"));
+    }
+}

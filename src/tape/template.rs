@@ -1,0 +1,271 @@
+//! The text form of tape: literal text with placeholders such as `{{userStatuses.1}}` where ids stood.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How a literal `{{` is written, so that content never reads as a placeholder.
+const ESCAPED_BRACES: &str = "{{'{{'}}";
+
+/// The name of an id on tape: its collection and a number from 1, in order of first appearance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Placeholder {
+    /// The collection, such as `userStatuses`: ASCII letters, digits, `_` and `-`.
+    pub name: String,
+    /// The number within the collection.
+    pub number: u32,
+}
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.name, self.number)
+    }
+}
+
+impl FromStr for Placeholder {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (name, digits) = text.rsplit_once('.').ok_or(())?;
+        let number: u32 = digits.parse().map_err(|_| ())?;
+        let canonical = number > 0 && number.to_string() == digits;
+        if !canonical || !is_name(name) {
+            return Err(());
+        }
+        Ok(Self { name: name.to_owned(), number })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic()) && name.bytes().all(plain)
+}
+
+/// How an occurrence of an id is spelled, against the id's value in the `ids` table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// As the value is.
+    Same,
+    /// In lower case, where the value is not.
+    Lower,
+    /// In upper case, where the value is not.
+    Upper,
+}
+
+impl Spelling {
+    /// How `written` differs from `value`, the same GUID.
+    #[must_use]
+    pub fn of(written: &str, value: &str) -> Self {
+        if written == value {
+            Self::Same
+        } else if written.bytes().any(|b| b.is_ascii_uppercase()) {
+            Self::Upper
+        } else {
+            Self::Lower
+        }
+    }
+
+    /// Spells `value` this way.
+    #[must_use]
+    pub fn apply(self, value: &str) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Same => value.into(),
+            Self::Lower => value.to_ascii_lowercase().into(),
+            Self::Upper => value.to_ascii_uppercase().into(),
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Same => "",
+            Self::Lower => "|lower",
+            Self::Upper => "|upper",
+        }
+    }
+}
+
+/// A piece of a [`Template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<I> {
+    /// Text that is spoken as it stands.
+    Text(String),
+    /// A slot for an id.
+    Id(I, Spelling),
+}
+
+/// A text with slots for ids; `I` says which id, by name or by its row in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template<I = Placeholder>(Vec<Piece<I>>);
+
+/// A placeholder that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Text between `{{` and `}}` that is no placeholder, or a `{{` that is never closed.
+    #[error(
+        "`{0}` is no placeholder: write `{{{{collection.1}}}}` for an id, or `{ESCAPED_BRACES}` for two literal braces"
+    )]
+    Malformed(String),
+    /// A placeholder that the table does not have.
+    #[error("the placeholder `{{{{{0}}}}}` is not in the `ids` table")]
+    Unknown(Placeholder),
+}
+
+impl<I> Template<I> {
+    /// Reads tape text, looking each placeholder up with `resolve`.
+    ///
+    /// # Errors
+    /// When text between double braces is no placeholder, or one that `resolve` does not know.
+    pub fn parse(text: &str, resolve: impl Fn(&Placeholder) -> Option<I>) -> Result<Self, Fault> {
+        let mut template = Self(Vec::new());
+        let mut rest = text;
+        while let Some(at) = rest.find("{{") {
+            template.push_text(&rest[..at]);
+            rest = &rest[at..];
+            if let Some(after) = rest.strip_prefix(ESCAPED_BRACES) {
+                template.push_text("{{");
+                rest = after;
+            } else if rest.starts_with("{{{") {
+                // A literal brace stands before the placeholder, as in `{guid}`.
+                template.push_text("{");
+                rest = &rest[1..];
+            } else {
+                let end = rest.find("}}").ok_or_else(|| malformed(rest))?;
+                let (placeholder, spelling) = slot(&rest[2..end]).ok_or_else(|| malformed(&rest[..end + 2]))?;
+                let id = resolve(&placeholder).ok_or(Fault::Unknown(placeholder))?;
+                template.0.push(Piece::Id(id, spelling));
+                rest = &rest[end + 2..];
+            }
+        }
+        template.push_text(rest);
+        Ok(template)
+    }
+
+    /// The ids of the slots, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &I> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Id(id, _) => Some(id),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The text with every slot filled by `value`.
+    pub fn speak<'a>(&self, mut value: impl FnMut(&I) -> std::borrow::Cow<'a, str>) -> String {
+        let mut spoken = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => spoken.push_str(text),
+                Piece::Id(id, spelling) => spoken.push_str(&spelling.apply(&value(id))),
+            }
+        }
+        spoken
+    }
+
+    fn push_text(&mut self, text: &str) {
+        match self.0.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ => self.0.push(Piece::Text(text.to_owned())),
+        }
+    }
+}
+
+fn slot(inner: &str) -> Option<(Placeholder, Spelling)> {
+    let (name, spelling) = match inner.split_once('|') {
+        None => (inner, Spelling::Same),
+        Some((name, "lower")) => (name, Spelling::Lower),
+        Some((name, "upper")) => (name, Spelling::Upper),
+        Some(_) => return None,
+    };
+    Some((name.parse().ok()?, spelling))
+}
+
+fn malformed(text: &str) -> Fault {
+    Fault::Malformed(text.chars().take(40).collect())
+}
+
+/// Writes tape text, piece by piece.
+#[derive(Debug, Default)]
+pub struct Writer(String);
+
+impl Writer {
+    /// Appends literal text, its double braces escaped.
+    pub fn text(&mut self, text: &str) {
+        let mut parts = text.split("{{");
+        self.0.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            self.0.push_str(ESCAPED_BRACES);
+            self.0.push_str(part);
+        }
+    }
+
+    /// Appends a placeholder.
+    pub fn id(&mut self, placeholder: &Placeholder, spelling: Spelling) {
+        self.0.push_str("{{");
+        self.0.push_str(&placeholder.to_string());
+        self.0.push_str(spelling.suffix());
+        self.0.push_str("}}");
+    }
+
+    /// The text written.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Template, Fault> {
+        Template::parse(text, |p| Some(p.clone()))
+    }
+
+    fn write(pieces: &[Piece<Placeholder>]) -> String {
+        let mut writer = Writer::default();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => writer.text(text),
+                Piece::Id(id, spelling) => writer.id(id, *spelling),
+            }
+        }
+        writer.finish()
+    }
+
+    #[test]
+    fn a_slot_is_filled_in_its_own_spelling() {
+        let template = parse("/a/{{b.1}}/{{b.1|upper}}/{{{b.2|lower}}}").unwrap();
+        let spoken = template.speak(|p| format!("Id{}", p.number).into());
+        assert_eq!(spoken, "/a/Id1/ID1/{id2}");
+    }
+
+    #[test]
+    fn what_is_no_placeholder_is_an_error_that_says_how_to_write_one() {
+        let faults = ["{{a}}", "{{a.0}}", "{{a.01}}", "{{.1}}", "{{a.1|title}}", "x {{a.1", "{{ a.1 }}"]
+            .map(|text| parse(text).unwrap_err().to_string());
+        insta::assert_snapshot!(faults.join("\n"));
+        let unknown = Template::<usize>::parse("{{a.1}}", |_| None).unwrap_err();
+        assert_eq!(unknown.to_string(), "the placeholder `{{a.1}}` is not in the `ids` table");
+    }
+
+    fn piece() -> impl Strategy<Value = Piece<Placeholder>> {
+        let spelling = prop_oneof![Just(Spelling::Same), Just(Spelling::Lower), Just(Spelling::Upper)];
+        let id = ("[a-z][A-Za-z0-9_-]{0,6}", 1u32..99, spelling)
+            .prop_map(|(name, number, spelling)| Piece::Id(Placeholder { name, number }, spelling));
+        prop_oneof![id, "[{}'a.1|]{1,12}".prop_map(Piece::Text), ".{1,8}".prop_map(Piece::Text)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(pieces in prop::collection::vec(piece(), 0..8)) {
+            let mut merged = Template(Vec::new());
+            for piece in pieces {
+                match piece {
+                    Piece::Text(text) => merged.push_text(&text),
+                    id => merged.0.push(id),
+                }
+            }
+            prop_assert_eq!(parse(&write(&merged.0)), Ok(merged));
+        }
+    }
+}

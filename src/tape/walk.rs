@@ -1,0 +1,262 @@
+//! Places, and the one walk over every value of a message that matching, ids and misses share.
+
+use super::exchange::Request;
+use super::graph::{self, Segment};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Where a value stands in a message, in the words of config rules, misses and reports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The method.
+    Method,
+    /// The host: national clouds are told apart.
+    Host,
+    /// A segment of the path in normal form, counted from 1; the version is the first.
+    Path(usize),
+    /// A query option by its decoded name.
+    Query(String),
+    /// A JSON Pointer (RFC 6901) into the body.
+    Json(String),
+    /// The body as a whole, where it is no JSON.
+    Body,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("method"),
+            Self::Host => f.write_str("host"),
+            Self::Path(number) => write!(f, "path:{number}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Json(pointer) => write!(f, "json:{pointer}"),
+            Self::Body => f.write_str("body"),
+        }
+    }
+}
+
+/// What kind of value a leaf is: values of two kinds are never equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A word that holds no id: a method, a host, the name of a segment.
+    Word,
+    /// The key of a path segment.
+    Key,
+    /// A text, in which ids may stand.
+    Text,
+    /// A JSON number, `true`, `false`, `null`, `{}` or `[]`.
+    Literal,
+    /// A body that is no text, told by length and digest.
+    Bytes,
+}
+
+/// A value of a message and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf<'a> {
+    /// Where.
+    pub place: Place,
+    /// What kind.
+    pub kind: Kind,
+    /// The value in comparable form.
+    pub text: Cow<'a, str>,
+}
+
+/// All that is compared of a request, in an order that does not depend on how the client wrote it.
+#[must_use]
+pub fn leaves(request: &Request) -> Vec<Leaf<'_>> {
+    let mut leaves = vec![
+        Leaf { place: Place::Method, kind: Kind::Word, text: request.method.as_str().into() },
+        Leaf { place: Place::Host, kind: Kind::Word, text: request.host.as_str().into() },
+    ];
+    for (i, segment) in graph::segments(request.path()).into_iter().enumerate() {
+        let (kind, text) = match segment {
+            Segment::Name(name) => (Kind::Word, name.to_lowercase().into()),
+            Segment::Key(key) => (Kind::Key, key),
+        };
+        leaves.push(Leaf { place: Place::Path(i + 1), kind, text });
+    }
+    for (name, value) in query_options(request.query().unwrap_or_default()) {
+        leaves.push(Leaf { place: Place::Query(name), kind: Kind::Text, text: value.into() });
+    }
+    body_leaves(&request.body, &mut leaves);
+    leaves
+}
+
+/// The options of a query, decoded and sorted: their order says nothing.
+fn query_options(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| graph::percent_decode(&text.replace('+', " ")).into_owned();
+    let mut options: Vec<_> = query
+        .split('&')
+        .filter(|option| !option.is_empty())
+        .map(|option| option.split_once('=').unwrap_or((option, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect();
+    options.sort();
+    options
+}
+
+fn body_leaves(body: &[u8], leaves: &mut Vec<Leaf<'_>>) {
+    if body.is_empty() {
+        return;
+    }
+    if let Some(value) = parse_json(body) {
+        json(&value, &mut |steps, leaf| {
+            let (kind, text) = match leaf {
+                Value::String(text) => (Kind::Text, text.clone()),
+                literal => (Kind::Literal, literal.to_string()),
+            };
+            leaves.push(Leaf { place: Place::Json(pointer(steps)), kind, text: text.into() });
+        });
+        return;
+    }
+    let (kind, text) = match std::str::from_utf8(body) {
+        Ok(text) => (Kind::Text, text.to_owned()),
+        Err(_) => (Kind::Bytes, format!("{} bytes, BLAKE3 {}", body.len(), blake3::hash(body).to_hex())),
+    };
+    leaves.push(Leaf { place: Place::Body, kind, text: text.into() });
+}
+
+/// A body as JSON, when it is an object or an array; a byte order mark before it is passed over.
+#[must_use]
+pub fn parse_json(body: &[u8]) -> Option<Value> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let structured = body.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| matches!(b, b'{' | b'['));
+    structured.then(|| serde_json::from_slice(body).ok()).flatten()
+}
+
+/// A step from a JSON container into one of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'v> {
+    /// Into a member of an object.
+    Member(&'v str),
+    /// Into an element of an array.
+    Element(usize),
+}
+
+/// Visits every value that holds no other, members in the order of their names.
+pub fn json<'v>(value: &'v Value, visit: &mut impl FnMut(&[Step<'v>], &'v Value)) {
+    fn walk<'v>(value: &'v Value, steps: &mut Vec<Step<'v>>, visit: &mut impl FnMut(&[Step<'v>], &'v Value)) {
+        match value {
+            Value::Object(members) if !members.is_empty() => {
+                let mut members: Vec<_> = members.iter().collect();
+                members.sort_unstable_by_key(|(name, _)| *name);
+                for (name, member) in members {
+                    steps.push(Step::Member(name));
+                    walk(member, steps, visit);
+                    steps.pop();
+                }
+            }
+            Value::Array(elements) if !elements.is_empty() => {
+                for (i, element) in elements.iter().enumerate() {
+                    steps.push(Step::Element(i));
+                    walk(element, steps, visit);
+                    steps.pop();
+                }
+            }
+            leaf => visit(steps, leaf),
+        }
+    }
+    walk(value, &mut Vec::new(), visit);
+}
+
+/// The JSON Pointer (RFC 6901) that the steps spell.
+#[must_use]
+pub fn pointer(steps: &[Step<'_>]) -> String {
+    let mut pointer = String::new();
+    for step in steps {
+        pointer.push('/');
+        match step {
+            Step::Member(name) => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
+            Step::Element(i) => pointer.push_str(&i.to_string()),
+        }
+    }
+    pointer
+}
+
+/// A rule's way to name places: a query option, or a JSON Pointer in which `*` stands for any one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlacePattern {
+    /// A query option.
+    Query(String),
+    /// The steps of a pointer, still escaped; `None` for `*`.
+    Json(Vec<Option<String>>),
+}
+
+impl PlacePattern {
+    /// Reads `query:NAME` or `json:/POINTER`; nothing else of a request is both compared and free to vary.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(name) = text.strip_prefix("query:") {
+            return (!name.is_empty()).then(|| Self::Query(name.to_owned()));
+        }
+        let pointer = text.strip_prefix("json:")?.strip_prefix('/')?;
+        let step = |text: &str| (text != "*").then(|| text.to_owned());
+        Some(Self::Json(pointer.split('/').map(step).collect()))
+    }
+
+    /// Whether `place`, or a value that it stands in, is meant.
+    #[must_use]
+    pub fn covers(&self, place: &Place) -> bool {
+        match (self, place) {
+            (Self::Query(own), Place::Query(name)) => own == name,
+            (Self::Json(own), Place::Json(pointer)) => {
+                let mut steps = pointer.split('/').skip(1);
+                own.iter().all(|own| steps.next().is_some_and(|step| own.as_deref().is_none_or(|own| own == step)))
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::exchange::Headers;
+
+    fn request(target: &str, body: &str) -> Request {
+        Request {
+            method: "POST".into(),
+            host: "graph.microsoft.com".into(),
+            target: target.into(),
+            headers: Headers::default(),
+            body: body.to_owned().into(),
+        }
+    }
+
+    fn told(request: &Request) -> String {
+        leaves(request).iter().map(|l| format!("{} {:?} {}\n", l.place, l.kind, l.text)).collect()
+    }
+
+    #[test]
+    fn every_value_is_told_by_its_place() {
+        let body = r#"{"status":"compliant","n":12.0,"deep":{"a/b":["é",{}]},"none":null}"#;
+        insta::assert_snapshot!(told(&request("/beta/users/a/userStatuses?$top=1&$filter=a+eq%20'b'", body)));
+    }
+
+    #[test]
+    fn order_escapes_and_spelling_do_not_matter() {
+        let one = request("/beta/A/userStatuses?a=1&b=2", r#"{"a":"é","b":[1]}"#);
+        let other = request("/beta//a/userstatuses/?b=2&a=1", "{ \"b\" : [ 1 ],\n \"a\" : \"\\u00e9\" }");
+        assert_eq!(told(&one), told(&other));
+    }
+
+    #[test]
+    fn bodies_that_are_no_json_are_one_value() {
+        assert!(told(&request("/a", "plain {")).ends_with("body Text plain {\n"));
+        let binary = Request { body: vec![0xff, 0xfe].into(), ..request("/a", "") };
+        assert!(told(&binary).contains("body Bytes 2 bytes, BLAKE3 "));
+    }
+
+    #[test]
+    fn patterns_cover_a_place_and_what_stands_in_it() {
+        let place = |pointer: &str| Place::Json(pointer.to_owned());
+        let pattern = PlacePattern::parse("json:/value/*/at").unwrap();
+        assert!(pattern.covers(&place("/value/0/at")) && pattern.covers(&place("/value/7/at/deep")));
+        assert!(!pattern.covers(&place("/value/0")) && !pattern.covers(&place("/value/0/att")));
+        assert!(PlacePattern::parse("query:$top").unwrap().covers(&Place::Query("$top".into())));
+        for bad in ["json:", "json:a", "query:", "header:prefer", "x"] {
+            assert_eq!(PlacePattern::parse(bad), None, "{bad}");
+        }
+    }
+}
