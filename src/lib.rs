@@ -1,3 +1,6 @@
 //! map
 
+pub mod platform;
+pub mod store;
 pub mod tape;
+pub mod wire;

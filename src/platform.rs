@@ -1,0 +1,154 @@
+//! What depends on the operating system: private files, durable renames, signals.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// Makes a directory, and its parents, that only its owner can enter (0700; on Windows the profile's own rights hold).
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// A temporary file in `dir`, with the rights that any new file has there, to be renamed over another.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn replacement_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".graphdeck-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(dir)
+}
+
+/// Makes a rename in `dir` durable. Windows needs no such step.
+///
+/// # Errors
+/// When the directory cannot be synced.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// A wish from outside that the program end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// A polite end, as from a service manager.
+    Terminate,
+    /// The terminal has gone.
+    Hangup,
+}
+
+impl Signal {
+    /// The exit code by which shells tell that a signal ended a program.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        128 + match self {
+            Self::Hangup => 1,
+            Self::Interrupt => 2,
+            Self::Terminate => 15,
+        }
+    }
+}
+
+/// The signals that reach this process, one after another.
+#[derive(Debug)]
+pub struct Signals(tokio::sync::mpsc::UnboundedReceiver<Signal>);
+
+impl Signals {
+    /// Begins to listen: from now on no signal ends the process by itself.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> io::Result<Self> {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        system::forward(&sender)?;
+        Ok(Self(receiver))
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) -> Signal {
+        match self.0.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+pub use system::{exit_code, pass_on};
+
+#[cfg(unix)]
+mod system {
+    use super::Signal;
+    use std::io;
+    use std::os::unix::process::ExitStatusExt;
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::mpsc::UnboundedSender;
+
+    pub(super) fn forward(sender: &UnboundedSender<Signal>) -> io::Result<()> {
+        for (kind, meaning) in [
+            (SignalKind::interrupt(), Signal::Interrupt),
+            (SignalKind::terminate(), Signal::Terminate),
+            (SignalKind::hangup(), Signal::Hangup),
+        ] {
+            let mut stream = signal(kind)?;
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() && sender.send(meaning).is_ok() {}
+            });
+        }
+        Ok(())
+    }
+
+    /// Passes a signal on to a program that this one started.
+    pub fn pass_on(signal: Signal, process: u32) {
+        let signal = match signal {
+            Signal::Interrupt => rustix::process::Signal::INT,
+            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Hangup => rustix::process::Signal::HUP,
+        };
+        if let Some(process) = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw) {
+            // It may have ended a moment ago, and then there is nobody to tell.
+            let _ = rustix::process::kill_process(process, signal);
+        }
+    }
+
+    /// The exit code of a program that has ended; 128 and the signal's number when one ended it.
+    #[must_use]
+    pub fn exit_code(status: std::process::ExitStatus) -> u8 {
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+        u8::try_from(code & 0xff).expect("masked to a byte")
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use super::Signal;
+    use std::io;
+    use tokio::sync::mpsc::UnboundedSender;
+
+    pub(super) fn forward(sender: &UnboundedSender<Signal>) -> io::Result<()> {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() && sender.send(Signal::Interrupt).is_ok() {}
+        });
+        Ok(())
+    }
+
+    /// Does nothing: the console tells every program in it of Ctrl-C by itself.
+    pub fn pass_on(_signal: Signal, _process: u32) {}
+
+    /// The exit code of a program that has ended; one that does not fit a byte becomes 1.
+    #[must_use]
+    pub fn exit_code(status: std::process::ExitStatus) -> u8 {
+        status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))
+    }
+}

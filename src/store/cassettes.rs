@@ -1,0 +1,226 @@
+//! The cassette files: found by name, read without a lock, replaced in one step.
+
+use crate::platform;
+use crate::tape::cassette::{self, Cassette};
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder that cassettes are kept in.
+#[derive(Clone, Debug)]
+pub struct Cassettes(PathBuf);
+
+/// A cassette that was read, and the digest of its file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The cassette.
+    pub cassette: Cassette,
+    /// The BLAKE3 digest of the file's bytes.
+    pub digest: [u8; 32],
+}
+
+/// Why a cassette cannot be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The name is none.
+    #[error(
+        "`{0}` is no name of a cassette: use letters, digits, `-`, `_` and `.`, and `/` between folders, without `.json`"
+    )]
+    Name(String),
+    /// There is none of that name.
+    #[error("there is no cassette {}{}", .path.display(), list(.others))]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// The names of those that are there.
+        others: Vec<String>,
+    },
+    /// There is one already.
+    #[error("there is a cassette {} already: give --force to replace it", .0.display())]
+    Exists(PathBuf),
+    /// The file is no cassette that this program can use.
+    #[error("{}: {source}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: cassette::Fault,
+    },
+    /// The system refused.
+    #[error("{} cannot be {what}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// `read`, `written` or `removed`.
+        what: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+fn list(others: &[String]) -> String {
+    match others {
+        [] => "; there are none yet: make one with `graphdeck record NAME -- COMMAND`".to_owned(),
+        others => format!("; there are: {}", others.join(", ")),
+    }
+}
+
+impl Cassettes {
+    /// The cassettes in a folder, which need not exist yet.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self(dir)
+    }
+
+    /// The file of a cassette, whether it is there or not.
+    ///
+    /// # Errors
+    /// When `name` is no name of a cassette.
+    pub fn path(&self, name: &str) -> Result<PathBuf, Fault> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let good = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain);
+        if !name.split('/').all(good) || name.ends_with(".json") {
+            return Err(Fault::Name(name.to_owned()));
+        }
+        Ok(self.0.join(format!("{name}.json")))
+    }
+
+    /// The names of all cassettes, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read; one that is not there holds none.
+    pub fn names(&self) -> Result<Vec<String>, Fault> {
+        let mut names = Vec::new();
+        collect_names(&self.0, "", &mut names).map_err(|source| io_fault(&self.0, "read", source))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether there is a cassette of that name.
+    ///
+    /// # Errors
+    /// When `name` is no name of a cassette.
+    pub fn contains(&self, name: &str) -> Result<bool, Fault> {
+        Ok(self.path(name)?.is_file())
+    }
+
+    /// Reads a cassette.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the file is no cassette.
+    pub fn load(&self, name: &str) -> Result<Loaded, Fault> {
+        let path = self.path(name)?;
+        if !path.is_file() {
+            return Err(Fault::Missing { path, others: self.names()? });
+        }
+        load(&path)
+    }
+
+    /// Writes a cassette in one step: whatever happens, the file holds the old one or the new.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, name: &str, cassette: &Cassette) -> Result<PathBuf, Fault> {
+        let path = self.path(name)?;
+        let dir = path.parent().expect("a cassette's path has the folder before its name");
+        replace(&path, dir, cassette).map_err(|source| io_fault(&path, "written", source))?;
+        Ok(path)
+    }
+
+    /// Removes a cassette.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<PathBuf, Fault> {
+        let path = self.path(name)?;
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(path),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+                Err(Fault::Missing { path, others: self.names()? })
+            }
+            Err(source) => Err(io_fault(&path, "removed", source)),
+        }
+    }
+}
+
+/// Reads a cassette from any file.
+///
+/// # Errors
+/// When the file cannot be read, or is no cassette.
+pub fn load(path: &Path) -> Result<Loaded, Fault> {
+    let bytes = fs::read(path).map_err(|source| io_fault(path, "read", source))?;
+    let digest = *blake3::hash(&bytes).as_bytes();
+    let text = String::from_utf8(bytes).map_err(|fault| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, fault.utf8_error());
+        io_fault(path, "read", source)
+    })?;
+    let cassette = Cassette::parse(&text).map_err(|source| Fault::Damaged { path: path.to_owned(), source })?;
+    Ok(Loaded { cassette, digest })
+}
+
+fn replace(path: &Path, dir: &Path, cassette: &Cassette) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let mut file = platform::replacement_file(dir)?;
+    let mut writer = BufWriter::new(&mut file);
+    cassette::print(&cassette.ids, cassette.entries.iter(), &mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|fault| fault.error)?;
+    platform::sync_dir(dir)
+}
+
+fn collect_names(dir: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {
+    let files = match fs::read_dir(dir) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let file = file?;
+        let Some(name) = file.file_name().to_str().map(str::to_owned) else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        if file.file_type()?.is_dir() {
+            collect_names(&file.path(), &format!("{prefix}{name}/"), names)?;
+        } else if let Some(stem) = name.strip_suffix(".json") {
+            names.push(format!("{prefix}{stem}"));
+        }
+    }
+    Ok(())
+}
+
+fn io_fault(path: &Path, what: &'static str, source: io::Error) -> Fault {
+    Fault::Io { path: path.to_owned(), what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside_the_folder() {
+        let cassettes = Cassettes::new("cassettes".into());
+        assert_eq!(cassettes.path("team/my-run_1.2").unwrap(), Path::new("cassettes/team/my-run_1.2.json"));
+        for bad in ["", "../x", "/x", "a//b", "a/", ".hidden", "x.json", "a b", "a\\b", "C:x"] {
+            assert!(matches!(cassettes.path(bad), Err(Fault::Name(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cassette_is_written_listed_read_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let cassettes = Cassettes::new(dir.path().join("new"));
+        assert_eq!(cassettes.names().unwrap(), Vec::<String>::new());
+        for name in ["b", "a/c", "a/c"] {
+            cassettes.write(name, &Cassette::default()).unwrap();
+        }
+        assert_eq!(cassettes.names().unwrap(), ["a/c", "b"]);
+        assert_eq!(cassettes.load("a/c").unwrap().cassette, Cassette::default());
+        cassettes.remove("b").unwrap();
+        let missing = cassettes.load("b").unwrap_err().to_string();
+        assert!(missing.ends_with("b.json; there are: a/c"), "{missing}");
+        let left: Vec<_> = fs::read_dir(dir.path().join("new")).unwrap().collect();
+        assert_eq!(left.len(), 1, "no temporary file is left");
+    }
+}

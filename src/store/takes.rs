@@ -1,0 +1,97 @@
+//! What recording needs of a store: takes that are begun, appended to, read again and removed.
+
+use crate::tape::exchange::{Exchange, Taped};
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::sync::oneshot;
+
+/// One recording of a cassette, from its begin until it is sealed or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// Its number in the store, from 1.
+    pub id: u64,
+    /// The cassette that it is to become.
+    pub cassette: String,
+    /// When it was begun, in seconds since 1970.
+    pub started: u64,
+    /// The number of exchanges in it.
+    pub exchanges: u64,
+}
+
+/// The answer to an append: it comes when the exchange is on the disk.
+pub type Receipt = oneshot::Receiver<Result<(), Fault>>;
+
+/// A store of takes. What is acknowledged survives a crash of this process and of the machine.
+pub trait Takes: Send + Sync + std::fmt::Debug {
+    /// Begins a take and returns its number.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn begin(&self, cassette: &str, started: u64) -> Result<u64, Fault>;
+
+    /// Adds an exchange. `arrival` orders the exchanges of a take by when their requests came.
+    fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;
+
+    /// Every take, in the order in which they were begun.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn takes(&self) -> Result<Vec<Take>, Fault>;
+
+    /// The exchanges of a take, by arrival.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a row is damaged.
+    fn read(&self, take: u64) -> Result<Vec<Taped<Exchange>>, Fault>;
+
+    /// Removes a take.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn remove(&self, take: u64) -> Result<(), Fault>;
+}
+
+/// Why a store cannot do what was asked; every message names the folder and a way out.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Another process has it open.
+    #[error(
+        "the store {} is in use by another graphdeck{}: wait until it ends, or give this one a store of its own with --store DIR",
+        .path.display(), .process.as_ref().map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The other process, where it could be told.
+        process: Option<String>,
+    },
+    /// Its content is not what was written.
+    #[error(
+        "the store {} is damaged: {why}. Cassette files are not affected; move the folder away and record again",
+        .path.display()
+    )]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// The system refused.
+    #[error("the store {} cannot be {what}: {source}", .path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// `opened`, `read` or `written`.
+        what: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl Fault {
+    /// A fault of the system.
+    #[must_use]
+    pub fn io(path: &Path, what: &'static str, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), what, source }
+    }
+}

@@ -1,0 +1,212 @@
+//! HTTP messages on their way through: bodies that are held or streamed, and owned copies of what was said.
+
+use super::coding;
+use crate::tape::exchange::{Headers, Request, Response};
+use crate::tape::graph;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Any error of a body or connection.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A body that is held in memory, or streams from elsewhere.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
+
+/// A body of these bytes.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// No body.
+#[must_use]
+pub fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that streams from a connection.
+#[must_use]
+pub fn streaming(body: Incoming) -> Body {
+    body.map_err(BoxError::from).boxed_unsync()
+}
+
+/// A body that was read, up to a limit.
+pub enum Read {
+    /// All of it.
+    Whole(Bytes),
+    /// It is larger than the limit: here it is from its begin, to be streamed.
+    TooLarge(Body),
+}
+
+/// Reads a body into memory, unless it is larger than `limit` bytes.
+///
+/// # Errors
+/// When the connection fails before the end of the body.
+pub async fn read(mut body: Body, limit: usize) -> Result<Read, BoxError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Ok(Read::TooLarge(body));
+    }
+    let mut held = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers are dropped: Graph sends none, and a cassette holds none.
+        let Ok(data) = frame?.into_data() else { continue };
+        held.extend_from_slice(&data);
+        if held.len() > limit {
+            return Ok(Read::TooLarge(Resumed { head: Some(held.into()), rest: body }.boxed_unsync()));
+        }
+    }
+    Ok(Read::Whole(held.into()))
+}
+
+/// A body of which the beginning has been read already.
+struct Resumed {
+    head: Option<Bytes>,
+    rest: Body,
+}
+
+impl hyper::body::Body for Resumed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.head.take() {
+            Some(head) => Poll::Ready(Some(Ok(Frame::data(head)))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.head.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let head = self.head.as_ref().map_or(0, Bytes::len) as u64;
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(head + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(head + upper);
+        }
+        hint
+    }
+}
+
+/// Removes the headers that speak of one connection only (RFC 9110 section 7.6.1).
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let listed = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<HeaderName> = listed.flat_map(|list| list.split(',')).filter_map(|n| n.trim().parse().ok()).collect();
+    let own = headers.keys().filter(|name| graph::is_hop_by_hop(name.as_str())).cloned();
+    for name in own.chain(named).collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+/// An owned copy of a request, its body decoded.
+///
+/// # Errors
+/// When the body cannot be decoded within `limit` bytes.
+pub fn owned_request(
+    head: &http::request::Parts,
+    host: &str,
+    body: &Bytes,
+    limit: usize,
+) -> Result<Request, coding::Fault> {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    Ok(Request {
+        method: head.method.as_str().to_owned(),
+        host: host.to_owned(),
+        target: target.to_owned(),
+        headers: owned_headers(&head.headers),
+        body: decoded(&head.headers, body, limit)?,
+    })
+}
+
+/// An owned copy of a response, its body decoded.
+///
+/// # Errors
+/// When the body cannot be decoded within `limit` bytes.
+pub fn owned_response(
+    head: &http::response::Parts,
+    body: &Bytes,
+    limit: usize,
+) -> Result<Response, coding::Fault> {
+    Ok(Response {
+        status: head.status.as_u16(),
+        headers: owned_headers(&head.headers),
+        body: decoded(&head.headers, body, limit)?,
+    })
+}
+
+fn decoded(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Bytes, coding::Fault> {
+    let listed = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let codings = listed.collect::<Vec<_>>().join(",");
+    // An answer without a body, such as one to HEAD, may still name the coding that it would have.
+    if body.is_empty() { Ok(body.clone()) } else { coding::decode(&codings, body.clone(), limit) }
+}
+
+fn owned_headers(headers: &HeaderMap) -> Headers {
+    headers.iter().map(|(name, value)| (name.as_str(), latin1(value.as_bytes()))).collect()
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// A response from tape as an HTTP message; framing is made anew.
+///
+/// # Panics
+/// Never: a cassette's status codes and headers are checked when it is read.
+#[must_use]
+pub fn to_http(response: Response) -> http::Response<Body> {
+    let mut message = http::Response::new(full(response.body));
+    *message.status_mut() = http::StatusCode::from_u16(response.status).expect("checked when the cassette was read");
+    for (name, value) in response.headers.iter() {
+        let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read");
+        let value = HeaderValue::from_bytes(&bytes).expect("checked when the cassette was read");
+        message.headers_mut().append(name, value);
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_one_connection_go_no_further() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "Upgrade, HTTP2-Settings, x-own"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("x-own", "1"),
+            ("proxy-authorization", "Basic x"),
+            ("authorization", "Bearer x"),
+            ("prefer", "return=minimal"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization", "prefer"]);
+    }
+
+    #[test]
+    fn header_bytes_survive_the_way_to_tape_and_back() {
+        let bytes = b"caf\xc3\xa9 \xff";
+        let mut headers = HeaderMap::new();
+        headers.insert("x", HeaderValue::from_bytes(bytes).unwrap());
+        let owned = Response { status: 200, headers: owned_headers(&headers), body: Bytes::new() };
+        assert_eq!(to_http(owned).headers()["x"].as_bytes(), bytes);
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_whole_all_the_same() {
+        assert!(matches!(read(full("12345"), 5).await, Ok(Read::Whole(bytes)) if bytes == "12345"));
+        let Ok(Read::TooLarge(body)) = read(full("123456"), 5).await else { panic!("6 is more than 5") };
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "123456");
+    }
+}

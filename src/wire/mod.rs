@@ -1,0 +1,7 @@
+//! Floor 2, the network seen from inside: messages, TLS, the certificate authority and the way to Graph.
+
+pub mod authority;
+pub mod coding;
+pub mod message;
+pub mod tls;
+pub mod upstream;

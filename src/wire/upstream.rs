@@ -1,0 +1,229 @@
+//! The way to the real Graph: connections kept and reused, through the user's own proxy where there is one.
+
+use super::message::{Body, BoxError};
+use super::tls;
+use http::Uri;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How to reach hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Addresses, as `host:port`, that take the place of resolving a host.
+    pub connect_to: HashMap<String, String>,
+    /// Roots that are trusted besides the system's.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// How long an answer may take to begin.
+    pub timeout: Duration,
+}
+
+/// Why a host did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// No connection to it could be made.
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// The reason.
+        why: String,
+    },
+    /// Its certificate is not trusted.
+    #[error("{host} shows a certificate that is not trusted here: {why}; if it is right, name its root with --upstream-ca FILE")]
+    Untrusted {
+        /// The host.
+        host: String,
+        /// The reason.
+        why: String,
+    },
+    /// It did not answer in time.
+    #[error("{host} did not begin to answer within {seconds} s")]
+    Silent {
+        /// The host.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The connection failed before the answer was whole.
+    #[error("{host} broke the exchange off: {why}")]
+    Broken {
+        /// The host.
+        host: String,
+        /// The reason.
+        why: String,
+    },
+}
+
+/// A client to the network. Only what records holds one.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: Client<HttpsConnector<Dialer>, Body>,
+    dialer: Dialer,
+    timeout: Duration,
+}
+
+impl Upstream {
+    /// A client with these settings. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of this process are honoured.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let roots = tls::system_roots().into_iter().chain(settings.extra_roots);
+        let dialer = Dialer::new(settings.connect_to);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config(roots))
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(dialer.clone());
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build(connector);
+        Self { client, dialer, timeout: settings.timeout }
+    }
+
+    /// Sends a request, whose URI must be absolute, and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// When the host cannot be reached or trusted, is silent, or breaks off.
+    pub async fn send(&self, mut request: http::Request<Body>) -> Result<http::Response<Incoming>, Fault> {
+        // The version that is spoken upstream is settled by ALPN there.
+        *request.version_mut() = http::Version::HTTP_11;
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(fault)) => Err(classify(host, &fault)),
+            Err(_) => Err(Fault::Silent { host, seconds: self.timeout.as_secs() }),
+        }
+    }
+
+    /// Opens a connection to `authority`, a host and port, without TLS: for tunnels that are not opened.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn tunnel(&self, authority: &str) -> Result<TcpStream, Fault> {
+        let unreachable = |why: String| Fault::Unreachable { host: authority.to_owned(), why };
+        let uri: Uri = format!("https://{authority}").parse().map_err(|why| unreachable(format!("{why}")))?;
+        let connection = self.dialer.clone().dial(uri).await.map_err(|fault| unreachable(told(fault.as_ref())))?;
+        Ok(connection.into_inner())
+    }
+}
+
+/// What an error of a body on its way from `host` means.
+#[must_use]
+pub fn broken(host: &str, fault: &BoxError) -> Fault {
+    Fault::Broken { host: host.to_owned(), why: told(fault.as_ref()) }
+}
+
+fn classify(host: String, fault: &Error) -> Fault {
+    let mut cause = fault.source();
+    while let Some(inner) = cause {
+        let tls = inner.downcast_ref::<rustls::Error>();
+        let in_io = || inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>();
+        if let Some(rustls::Error::InvalidCertificate(why)) = tls.or_else(in_io) {
+            return Fault::Untrusted { host, why: why.to_string() };
+        }
+        cause = inner.source();
+    }
+    let why = fault.source().map_or_else(|| fault.to_string(), told);
+    if fault.is_connect() { Fault::Unreachable { host, why } } else { Fault::Broken { host, why } }
+}
+
+/// An error with its causes, each said once.
+fn told(fault: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts = vec![fault.to_string()];
+    let mut cause = fault.source();
+    while let Some(inner) = cause {
+        let part = inner.to_string();
+        if !parts.iter().any(|said| said.contains(&part)) {
+            parts.push(part);
+        }
+        cause = inner.source();
+    }
+    parts.join(": ")
+}
+
+/// Opens TCP connections: to where a host was said to be, through the user's proxy, or straight.
+#[derive(Clone, Debug)]
+struct Dialer {
+    tcp: HttpConnector,
+    connect_to: Arc<HashMap<String, String>>,
+    proxies: Arc<Matcher>,
+}
+
+impl Dialer {
+    fn new(connect_to: HashMap<String, String>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        Self { tcp, connect_to: Arc::new(connect_to), proxies: Arc::new(Matcher::from_env()) }
+    }
+
+    async fn dial(mut self, to: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
+        let host = to.host().unwrap_or_default().to_ascii_lowercase();
+        if let Some(address) = self.connect_to.get(&host) {
+            let address: Uri = format!("http://{address}").parse()?;
+            return Ok(self.tcp.call(address).await?);
+        }
+        let secure = to.scheme_str() == Some("https");
+        match self.proxies.intercept(&to).filter(|_| secure) {
+            None => Ok(self.tcp.call(to).await?),
+            Some(proxy) if proxy.uri().scheme_str() != Some("http") => {
+                Err(format!("the proxy {} is not reached over plain HTTP, which is all that is supported", bare(proxy.uri())).into())
+            }
+            Some(proxy) => {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
+                if let Some(auth) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(auth.clone());
+                }
+                let refused = |why| format!("through the proxy {}: {why}", bare(proxy.uri()));
+                tunnel.call(with_port(to)?).await.map_err(|fault| refused(told(&fault)).into())
+            }
+        }
+    }
+}
+
+/// A proxy's address without the credentials that it may hold.
+fn bare(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    authority.rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+/// The address with its port, which a CONNECT must name.
+fn with_port(uri: Uri) -> Result<Uri, BoxError> {
+    if uri.port().is_some() {
+        return Ok(uri);
+    }
+    Ok(format!("https://{}:443", uri.host().unwrap_or_default()).parse()?)
+}
+
+impl Service<Uri> for Dialer {
+    type Response = TokioIo<TcpStream>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Service::<Uri>::poll_ready(&mut self.tcp, cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        Box::pin(self.clone().dial(to))
+    }
+}
