@@ -142,6 +142,20 @@ pub fn route_path(path: &str) -> String {
     if out.is_empty() { "/".to_owned() } else { out }
 }
 
+/// The path without its version, every key written `{id}`: what requests have in common when they differ by id only.
+#[must_use]
+pub fn route_template(path: &str) -> String {
+    let mut out = String::new();
+    for segment in segments(path).iter().skip(1) {
+        out.push('/');
+        out.push_str(match segment {
+            Segment::Name(name) => name,
+            Segment::Key(_) => "{id}",
+        });
+    }
+    if out.is_empty() { "/".to_owned() } else { out }
+}
+
 /// Percent-decodes `text`; what is no valid escape, or would be no UTF-8, stays as it is.
 #[must_use]
 pub fn percent_decode(text: &str) -> Cow<'_, str> {

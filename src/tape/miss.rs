@@ -16,7 +16,7 @@ const SHOWN: usize = 120;
 /// A request that nothing on tape answers, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Miss {
-    /// The request, as `METHOD path`.
+    /// The request, as `METHOD address`.
     pub request: String,
     /// Why, in one sentence or two.
     pub message: String,
@@ -77,7 +77,7 @@ pub fn already_played(index: &Index, exchange: u32) -> Miss {
 }
 
 fn told(request: &Request) -> String {
-    format!("{} {}", request.method, request.target)
+    format!("{} {}", request.method, request.url())
 }
 
 fn nothing_recorded(index: &Index, told: &str) -> String {

@@ -10,10 +10,8 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Any error of a body or connection.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A body that is held in memory, or streams from elsewhere.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// A body of these bytes.
 #[must_use]
@@ -30,7 +28,7 @@ pub fn empty() -> Body {
 /// A body that streams from a connection.
 #[must_use]
 pub fn streaming(body: Incoming) -> Body {
-    body.map_err(BoxError::from).boxed_unsync()
+    body.boxed_unsync()
 }
 
 /// A body that was read, up to a limit.
@@ -45,7 +43,7 @@ pub enum Read {
 ///
 /// # Errors
 /// When the connection fails before the end of the body.
-pub async fn read(mut body: Body, limit: usize) -> Result<Read, BoxError> {
+pub async fn read(mut body: Body, limit: usize) -> Result<Read, hyper::Error> {
     if body.size_hint().lower() > limit as u64 {
         return Ok(Read::TooLarge(body));
     }
@@ -69,9 +67,9 @@ struct Resumed {
 
 impl hyper::body::Body for Resumed {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.head.take() {
             Some(head) => Poll::Ready(Some(Ok(Frame::data(head)))),
             None => Pin::new(&mut self.rest).poll_frame(cx),

@@ -1,6 +1,6 @@
 //! The way to the real Graph: connections kept and reused, through the user's own proxy where there is one.
 
-use super::message::{Body, BoxError};
+use super::message::Body;
 use super::tls;
 use http::Uri;
 use hyper::body::Incoming;
@@ -20,6 +20,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+/// Any error on the way to a connection.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -127,8 +130,8 @@ impl Upstream {
 
 /// What an error of a body on its way from `host` means.
 #[must_use]
-pub fn broken(host: &str, fault: &BoxError) -> Fault {
-    Fault::Broken { host: host.to_owned(), why: told(fault.as_ref()) }
+pub fn broken(host: &str, fault: &hyper::Error) -> Fault {
+    Fault::Broken { host: host.to_owned(), why: told(fault) }
 }
 
 fn classify(host: String, fault: &Error) -> Fault {

@@ -1,0 +1,155 @@
+//! One request in, one response out; every fault becomes a Graph-shaped error here.
+
+use super::front::Front;
+use crate::session::record;
+use crate::session::replay::Player;
+use crate::session::{Session, Target};
+use crate::tape::miss::Miss;
+use crate::tape::{graph, scribe};
+use crate::wire::coding;
+use crate::wire::message::{self, Body, Read};
+use crate::wire::upstream;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// The header by which a client can tell what the deck did.
+const DECK: HeaderName = HeaderName::from_static("x-graphdeck");
+/// The header by which a client marks a call; Graph sends it back.
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+
+/// Why a request gets no answer of Graph's.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Nothing on tape answers.
+    #[error(
+        "no recorded answer for {}: {}. Record it (graphdeck record), or name the place in a [[match]] rule of config.toml",
+        .0.request, .0.message
+    )]
+    Miss(Box<Miss>),
+    /// A replay would have to reach the network.
+    #[error("{0} is not on tape, and a replay does not reach the network")]
+    Offline(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The request's body is too large.
+    #[error("the request's body is larger than {0} bytes (body_limit in config.toml)")]
+    TooLarge(usize),
+    /// The request's body cannot be decoded.
+    #[error("the request's body cannot be read: {0}")]
+    Coding(coding::Fault),
+    /// The client broke off.
+    #[error("the request's body broke off: {0}")]
+    Client(hyper::Error),
+    /// Graph was not reached, or broke off.
+    #[error("{0}")]
+    Upstream(#[from] upstream::Fault),
+}
+
+impl From<record::Fault> for Fault {
+    fn from(fault: record::Fault) -> Self {
+        match fault {
+            record::Fault::Upstream(fault) => Self::Upstream(fault),
+            record::Fault::Client(fault) => Self::Client(fault),
+            record::Fault::Request(fault) => Self::BadRequest(fault.to_string()),
+        }
+    }
+}
+
+/// Answers a request that is for `target`.
+pub async fn answer(front: &Front, request: Request<Body>, target: &Target) -> Response<Body> {
+    let mark = request.headers().get(&CLIENT_REQUEST_ID).cloned();
+    let outcome = match &front.session {
+        Session::Record(recorder) => recorder.answer(request, target).await.map_err(Fault::from),
+        Session::Replay(player) => replay(player, request, target, front.body_limit).await.map(|mut response| {
+            if let Some(mark) = mark.clone() {
+                response.headers_mut().insert(CLIENT_REQUEST_ID, mark);
+            }
+            response
+        }),
+    };
+    outcome.unwrap_or_else(|fault| refuse(&fault, mark))
+}
+
+async fn replay(player: &Player, request: Request<Body>, target: &Target, limit: usize) -> Result<Response<Body>, Fault> {
+    let (head, body) = request.into_parts();
+    let body = match message::read(body, limit).await.map_err(Fault::Client)? {
+        Read::Whole(bytes) => bytes,
+        Read::TooLarge(_) => return Err(Fault::TooLarge(limit)),
+    };
+    let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
+    let played = player.answer(&scribe::tape_request(request)).map_err(Fault::Miss)?;
+    let mut response = message::to_http(played.response);
+    let told = format!("replay; exchange={}", played.exchange);
+    response.headers_mut().insert(DECK, HeaderValue::try_from(told).expect("digits make a header"));
+    Ok(response)
+}
+
+/// A fault as Graph would put it, so that SDKs show its message.
+#[must_use]
+pub fn refuse(fault: &Fault, mark: Option<HeaderValue>) -> Response<Body> {
+    tracing::warn!("{}: {fault}", fault.kind());
+    let mut inner = match fault {
+        Fault::Miss(miss) => miss_details(miss),
+        _ => Vec::new(),
+    };
+    if let Some(mark) = mark.as_ref().and_then(|mark| mark.to_str().ok()) {
+        inner.push(("client-request-id", json!(mark)));
+    }
+    let body = graph::error_body(fault.code(), &fault.to_string(), &inner);
+    let mut response = Response::new(message::full(body));
+    *response.status_mut() = fault.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(DECK, HeaderValue::from_static(fault.kind()));
+    if let Some(mark) = mark {
+        headers.insert(CLIENT_REQUEST_ID, mark);
+    }
+    response
+}
+
+fn miss_details(miss: &Miss) -> Vec<(&'static str, Value)> {
+    let mut details = Vec::new();
+    if let Some(nearest) = miss.nearest {
+        details.push(("nearestExchange", json!(nearest)));
+    }
+    if let Some(difference) = &miss.difference {
+        details.push(("place", json!(difference.place.to_string())));
+        details.push(("recorded", json!(difference.recorded)));
+        details.push(("got", json!(difference.got)));
+    }
+    details
+}
+
+impl Fault {
+    /// The status. SDKs repeat a request on 429, 503 and 504, so a miss is 501.
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Miss(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Offline(_) => StatusCode::FORBIDDEN,
+            Self::BadRequest(_) | Self::Coding(_) | Self::Client(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Upstream(upstream::Fault::Silent { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Miss(_) => "graphdeckMiss",
+            Self::Offline(_) => "graphdeckOffline",
+            Self::Upstream(_) => "graphdeckUpstream",
+            _ => "graphdeckBadRequest",
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Miss(_) => "miss",
+            Self::Offline(_) => "offline",
+            Self::Upstream(_) => "upstream",
+            _ => "refused",
+        }
+    }
+}

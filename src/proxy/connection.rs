@@ -1,0 +1,212 @@
+//! One connection: its first bytes, TLS where it is spoken, and the requests inside, tunnels included.
+
+use super::answer::{self, Fault};
+use super::forward::{self, Connect};
+use super::front::Front;
+use super::preface::{self, Opening};
+use super::reverse::{self, Via};
+use super::{control, forward as absolute_form};
+use crate::session::Session;
+use crate::wire::message::{self, Body};
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_rustls::LazyConfigAcceptor;
+
+/// How long a client may take for its first bytes, a TLS handshake, and the head of a request each.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A stream of any kind.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+/// What a connection needs besides its stream.
+#[derive(Clone)]
+pub struct Context {
+    /// What all connections share.
+    pub front: Arc<Front>,
+    /// Becomes true when the deck is to end; the deck waits until nobody holds it any more.
+    pub ending: watch::Receiver<bool>,
+    /// The address at which the client came in.
+    pub local: IpAddr,
+}
+
+/// Serves a connection from its first byte to its end.
+pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    // Boxed, because what is inside a tunnel is served by this same function.
+    Box::pin(async move {
+        let Some(Ok(Ok(Some((opening, stream))))) = until_ending(context.ending.clone(), preface::read(stream)).await else { return };
+        match opening {
+            Opening::Tls => serve_tls(context, stream, via).await,
+            Opening::Http2 => serve_http(context, stream, true, via).await,
+            Opening::Http1 => serve_http(context, stream, false, via).await,
+        }
+    })
+}
+
+/// Waits until the deck is to end.
+fn ended(mut ending: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+    async move {
+        // An error means that the deck has gone already.
+        let _ = ending.wait_for(|ending| *ending).await;
+    }
+}
+
+/// Waits for a step of the client's, but neither too long nor when the deck is to end.
+async fn until_ending<T>(ending: watch::Receiver<bool>, step: impl Future<Output = T>) -> Option<Result<T, ()>> {
+    tokio::select! {
+        () = ended(ending) => None,
+        outcome = tokio::time::timeout(PATIENCE, step) => Some(outcome.map_err(drop)),
+    }
+}
+
+async fn serve_tls<S: Stream>(context: Context, stream: S, via: Via) {
+    let handshake = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let Some(Ok(Ok(start))) = until_ending(context.ending.clone(), handshake).await else { return };
+    let named = start.client_hello().server_name().map(str::to_ascii_lowercase);
+    let Some((host, via)) = certified(&context, named.as_deref(), via) else {
+        tracing::warn!("refused TLS for {}: it is no host of Graph", named.unwrap_or_default());
+        return;
+    };
+    let config = match context.front.authority.server_config(&host) {
+        Ok(config) => config,
+        Err(fault) => return tracing::warn!("{fault}"),
+    };
+    match until_ending(context.ending.clone(), start.into_stream(config)).await {
+        Some(Ok(Ok(stream))) => {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            serve_http(context, stream, http2, via).await;
+        }
+        Some(Ok(Err(fault))) => {
+            tracing::warn!("TLS with a client that asked for {host} failed: {fault} (does it trust `graphdeck ca`?)");
+        }
+        _ => {}
+    }
+}
+
+/// The host whose certificate is shown, and whom requests are then for.
+fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String, Via)> {
+    let hosts = &context.front.hosts;
+    match (via, named) {
+        (Via::As(target), _) => Some((super::front::split_port(&target.host).0.to_owned(), Via::As(target))),
+        (Via::Own, None) => Some((context.local.to_canonical().to_string(), Via::Own)),
+        (Via::Own, Some("localhost")) => Some(("localhost".to_owned(), Via::Own)),
+        (Via::Own, Some(name)) => {
+            let opened = context.front.opens(hosts.kind(name));
+            opened.then(|| (name.to_owned(), Via::As(hosts.target(name, true))))
+        }
+    }
+}
+
+async fn serve_http<S: Stream>(context: Context, stream: S, http2: bool, via: Via) {
+    let ended = ended(context.ending.clone());
+    let service = service_fn(move |request| answered(context.clone(), via.clone(), request));
+    let io = TokioIo::new(stream);
+    // No Date header is added: a replay gives the same bytes whenever it runs. When the deck is to end, either kind
+    // of connection lets the exchanges under way finish and takes no more.
+    let outcome = if http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).auto_date_header(false);
+        let mut connection = pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = ended => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    } else {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).auto_date_header(false);
+        let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
+        tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = ended => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    if let Err(fault) = outcome {
+        tracing::debug!("a connection ended early: {fault}");
+    }
+}
+
+type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered {
+    Box::pin(async move { Ok(dispatch(context, &via, request).await) })
+}
+
+async fn dispatch(context: Context, via: &Via, request: Request<Incoming>) -> Response<Body> {
+    if request.method() == Method::CONNECT {
+        return connect(context, request).await.unwrap_or_else(|fault| answer::refuse(&fault, None));
+    }
+    let front = &context.front;
+    let own_page = control::answer(front, via, &request);
+    if let Some(page) = own_page {
+        return page;
+    }
+    let in_absolute_form = *via == Via::Own && request.version() < Version::HTTP_2 && request.uri().scheme().is_some();
+    let target = if in_absolute_form {
+        absolute_form::absolute(front, request.uri())
+    } else {
+        reverse::target(front, via, &request)
+    };
+    match target {
+        Ok(target) => answer::answer(front, request.map(message::streaming), &target).await,
+        Err(fault) => refuse(front, &fault),
+    }
+}
+
+fn refuse(front: &Front, fault: &Fault) -> Response<Body> {
+    if let Fault::Offline(host) = fault {
+        front.session.tally().refused(host);
+    }
+    answer::refuse(fault, None)
+}
+
+async fn connect(context: Context, mut request: Request<Incoming>) -> Result<Response<Body>, Fault> {
+    let front = Arc::clone(&context.front);
+    match forward::connect(&front, request.uri()) {
+        Ok(Connect::Open(target)) => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                if let Ok(inside) = upgrade.await {
+                    serve(context, TokioIo::new(inside), Via::As(target)).await;
+                }
+            });
+            Ok(Response::new(message::empty()))
+        }
+        Ok(Connect::Tunnel(authority)) => tunnel(context, request, &authority).await,
+        Err(fault) => Ok(refuse(&front, &fault)),
+    }
+}
+
+/// Connects a client with a host that is not Graph's, unopened.
+async fn tunnel(context: Context, mut request: Request<Incoming>, authority: &str) -> Result<Response<Body>, Fault> {
+    let Session::Record(recorder) = &context.front.session else {
+        return Err(Fault::Offline(authority.to_owned()));
+    };
+    let mut outside = recorder.tunnel(authority).await?;
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let Ok(inside) = upgrade.await else { return };
+        let mut inside = TokioIo::new(inside);
+        tokio::select! {
+            () = ended(context.ending) => {}
+            // Either side may end the tunnel in any way it likes.
+            _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
+        }
+    });
+    Ok(Response::new(message::empty()))
+}

@@ -1,0 +1,51 @@
+//! The forward proxy: what to do with a CONNECT, and whom a request in absolute form is for.
+
+use super::answer::Fault;
+use super::front::{Front, split_port};
+use crate::session::{HostKind, Session, Target};
+use http::Uri;
+
+/// What to do with a CONNECT.
+#[derive(Debug)]
+pub enum Connect {
+    /// Open it: speak TLS as the host, and answer what is asked inside.
+    Open(Target),
+    /// Tunnel it unopened to `host:port`.
+    Tunnel(String),
+}
+
+/// Decides on a CONNECT to an authority.
+///
+/// # Errors
+/// When no host and port are named, or a replay would have to reach the network.
+pub fn connect(front: &Front, uri: &Uri) -> Result<Connect, Fault> {
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let (host, port) = split_port(authority);
+    if host.is_empty() || port.is_none() || authority.contains('@') {
+        return Err(Fault::BadRequest(format!("CONNECT must name a host and a port, not `{authority}`")));
+    }
+    let kind = front.hosts.kind(host);
+    if front.opens(kind) {
+        return Ok(Connect::Open(front.hosts.target(authority, true)));
+    }
+    match &front.session {
+        Session::Record(_) => Ok(Connect::Tunnel(authority.to_owned())),
+        Session::Replay(_) => Err(Fault::Offline(authority.to_ascii_lowercase())),
+    }
+}
+
+/// Whom a request in absolute form is for.
+///
+/// # Errors
+/// When a replay would have to reach the network.
+pub fn absolute(front: &Front, uri: &Uri) -> Result<Target, Fault> {
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    if authority.is_empty() || authority.contains('@') {
+        return Err(Fault::BadRequest(format!("`{uri}` names no host")));
+    }
+    let target = front.hosts.target(authority, uri.scheme_str() == Some("https"));
+    match &front.session {
+        Session::Replay(_) if target.kind == HostKind::Other => Err(Fault::Offline(target.host)),
+        _ => Ok(target),
+    }
+}

@@ -1,0 +1,110 @@
+//! What every connection shares: the session, the authority, and which hosts are what.
+
+use crate::session::{HostKind, Session, Target};
+use crate::wire::authority::Authority;
+
+/// The hosts that the deck knows, in lower case.
+#[derive(Clone, Debug)]
+pub struct Hosts {
+    /// The endpoints of Graph.
+    pub graph: Vec<String>,
+    /// Where programs sign in.
+    pub sign_in: Vec<String>,
+    /// The endpoint of Graph that the deck stands for when it is called by its own address.
+    pub reverse: String,
+}
+
+impl Hosts {
+    /// What a host, without a port, is.
+    #[must_use]
+    pub fn kind(&self, host: &str) -> HostKind {
+        let is = |known: &String| known.eq_ignore_ascii_case(host);
+        if self.graph.iter().any(is) || self.reverse.eq_ignore_ascii_case(host) {
+            HostKind::Graph
+        } else if self.sign_in.iter().any(is) {
+            HostKind::SignIn
+        } else {
+            HostKind::Other
+        }
+    }
+
+    /// The target that an authority, a host and perhaps a port, names. Graph and sign-in are always spoken to over TLS.
+    #[must_use]
+    pub fn target(&self, authority: &str, secure: bool) -> Target {
+        let (name, port) = split_port(authority);
+        let kind = self.kind(name);
+        let secure = secure || kind != HostKind::Other;
+        let own = if secure { "443" } else { "80" };
+        let host = match port {
+            // A port that belongs to the other scheme is not meant when TLS is put in place of it.
+            Some(port) if port != own && !(secure && port == "80") => format!("{name}:{port}"),
+            _ => name.to_owned(),
+        };
+        Target { host: host.to_ascii_lowercase(), kind, secure }
+    }
+}
+
+/// Splits `host:port`; an IPv6 address keeps its brackets.
+#[must_use]
+pub fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (name, Some(port)),
+        Some((name, "")) => (name, None),
+        _ => (authority, None),
+    }
+}
+
+/// What every connection shares.
+#[derive(Debug)]
+pub struct Front {
+    /// The session that answers.
+    pub session: Session,
+    /// Signs certificates for the hosts that are opened.
+    pub authority: Authority,
+    /// The hosts that are known.
+    pub hosts: Hosts,
+    /// The largest request body that a replay reads, in bytes.
+    pub body_limit: usize,
+}
+
+impl Front {
+    /// Whether connections to a host of this kind are opened, rather than tunnelled or refused.
+    ///
+    /// In record mode sign-in is not: what is said there is no business of the deck's.
+    #[must_use]
+    pub fn opens(&self, kind: HostKind) -> bool {
+        match kind {
+            HostKind::Graph => true,
+            HostKind::SignIn => matches!(self.session, Session::Replay(_)),
+            HostKind::Other => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_becomes_a_target() {
+        let hosts = Hosts {
+            graph: vec!["graph.microsoft.com".into()],
+            sign_in: vec!["login.microsoftonline.com".into()],
+            reverse: "graph.microsoft.us".into(),
+        };
+        for (authority, secure, host, kind) in [
+            ("Graph.Microsoft.com:443", true, "graph.microsoft.com", HostKind::Graph),
+            ("graph.microsoft.com:80", false, "graph.microsoft.com", HostKind::Graph),
+            ("graph.microsoft.com:8443", true, "graph.microsoft.com:8443", HostKind::Graph),
+            ("graph.microsoft.us", false, "graph.microsoft.us", HostKind::Graph),
+            ("login.microsoftonline.com", true, "login.microsoftonline.com", HostKind::SignIn),
+            ("example.com:80", false, "example.com", HostKind::Other),
+            ("[::1]:8080", false, "[::1]:8080", HostKind::Other),
+            ("[::1]", false, "[::1]", HostKind::Other),
+        ] {
+            let target = hosts.target(authority, secure);
+            assert_eq!((target.host.as_str(), target.kind), (host, kind), "{authority}");
+            assert!(target.secure || target.kind == HostKind::Other);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The one port: accepts connections, and ends without cutting an exchange off.
+
+use super::connection::{self, Context};
+use super::front::Front;
+use super::reverse::Via;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How long exchanges under way may take when the deck is to end.
+const LAST_EXCHANGES: Duration = Duration::from_secs(10);
+/// How long to wait when the system has no file descriptor left for another connection.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` is ready, then lets the exchanges under way finish, for ten seconds at most.
+pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<Output = ()>) {
+    let (end, _) = watch::channel(false);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => begin(stream, &front, end.subscribe()),
+            Err(fault) => {
+                tracing::warn!("a connection could not be accepted: {fault}");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+    drop(listener);
+    // Whoever waits for a client's next step stops waiting, whoever is answering goes on to the end of the answer.
+    end.send_replace(true);
+    if tokio::time::timeout(LAST_EXCHANGES, end.closed()).await.is_err() {
+        tracing::warn!("exchanges still under way after {} s were cut off", LAST_EXCHANGES.as_secs());
+    }
+}
+
+fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<bool>) {
+    // Answers are small and written whole: waiting to fill a packet would only delay them.
+    let local = stream.set_nodelay(true).and_then(|()| stream.local_addr()).map(|address: SocketAddr| address.ip());
+    let Ok(local) = local else { return };
+    let context = Context { front: Arc::clone(front), ending, local };
+    tokio::spawn(connection::serve(context, stream, Via::Own));
+}

@@ -1,0 +1,222 @@
+//! The recorder: asks Graph, answers the client untouched, and writes down what was said.
+
+use super::tally::Tally;
+use super::{HostKind, Target};
+use crate::store::takes::Takes;
+use crate::tape::exchange::Exchange;
+use crate::tape::route::Route;
+use crate::tape::{graph, scribe};
+use crate::wire::message::{self, Body, Read};
+use crate::wire::upstream::{self, Upstream};
+use bytes::Bytes;
+use http::header::{EXPECT, HOST};
+use http::request::Parts;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::net::TcpStream;
+
+/// What a recorder works with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The way to Graph.
+    pub upstream: Upstream,
+    /// Where exchanges go.
+    pub store: Arc<dyn Takes>,
+    /// The take that they belong to.
+    pub take: u64,
+    /// The requests that are recorded.
+    pub routes: Vec<Route>,
+    /// The largest body that is recorded, in bytes, decoded or not.
+    pub body_limit: usize,
+}
+
+/// Records one program.
+#[derive(Debug)]
+pub struct Recorder {
+    settings: Settings,
+    arrivals: AtomicU64,
+    tally: Tally,
+}
+
+/// Why a client gets no answer of Graph's.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Graph was not reached, or broke off.
+    #[error(transparent)]
+    Upstream(#[from] upstream::Fault),
+    /// The client broke off.
+    #[error("the request's body broke off: {0}")]
+    Client(hyper::Error),
+    /// The request cannot be sent on.
+    #[error("the request cannot be sent on: {0}")]
+    Request(http::Error),
+}
+
+impl Recorder {
+    /// A recorder at the begin of a take.
+    #[must_use]
+    pub fn new(settings: Settings, tally: Tally) -> Self {
+        Self { settings, arrivals: AtomicU64::new(0), tally }
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Opens a tunnel to a host that is not Graph's.
+    ///
+    /// # Errors
+    /// When the host cannot be reached.
+    pub async fn tunnel(&self, authority: &str) -> Result<TcpStream, upstream::Fault> {
+        self.tally.tunnelled(authority);
+        self.settings.upstream.tunnel(authority).await
+    }
+
+    /// Answers a request with what its host says to it.
+    ///
+    /// A fault of recording is no fault of the answer: it becomes a hole.
+    ///
+    /// # Errors
+    /// When the host does not answer, or the client breaks off.
+    pub async fn answer(&self, request: http::Request<Body>, target: &Target) -> Result<http::Response<Body>, Fault> {
+        let (head, body) = request.into_parts();
+        let selected = target.kind == HostKind::Graph
+            && self.settings.routes.iter().any(|route| route.matches(head.method.as_str(), head.uri.path()));
+        if selected {
+            return self.record(head, body, target).await;
+        }
+        if target.kind == HostKind::Graph {
+            self.tally.passed(format!("{} {}", head.method, graph::route_template(head.uri.path())));
+        } else {
+            self.tally.passed(format!("{} {}", head.method, target.host));
+        }
+        self.pass(head, body, target).await
+    }
+
+    async fn pass(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
+        let request = outgoing(head, body, target).map_err(Fault::Request)?;
+        let response = self.settings.upstream.send(request).await?;
+        Ok(incoming(response.map(message::streaming)))
+    }
+
+    async fn record(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
+        let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
+        let mut hole = Hole::open(&self.tally, &head, target);
+        let limit = self.settings.body_limit;
+        let sent = match message::read(body, limit).await.map_err(|why| hole.because(Fault::Client(why)))? {
+            Read::Whole(bytes) => bytes,
+            Read::TooLarge(body) => {
+                hole.say(format!("the request's body is larger than {limit} bytes (body_limit)"));
+                return self.pass(head, body, target).await;
+            }
+        };
+        let request = outgoing(head.clone(), message::full(sent.clone()), target)
+            .map_err(|why| hole.because(Fault::Request(why)))?;
+        let response = self.settings.upstream.send(request).await.map_err(|why| hole.because(why.into()))?;
+        let (answer_head, answer_body) = response.into_parts();
+        let broken = |why| upstream::broken(&target.host, &why).into();
+        let read = message::read(message::streaming(answer_body), limit).await.map_err(|why| hole.because(broken(why)))?;
+        let body = match read {
+            Read::Whole(bytes) => {
+                self.write_down(&head, target, &sent, (&answer_head, &bytes), arrival, &mut hole).await;
+                message::full(bytes)
+            }
+            Read::TooLarge(body) => {
+                hole.say(format!("the answer's body is larger than {limit} bytes (body_limit)"));
+                body
+            }
+        };
+        Ok(incoming(http::Response::from_parts(answer_head, body)))
+    }
+
+    /// Writes an exchange down, and returns when it is on the disk.
+    async fn write_down(
+        &self,
+        head: &Parts,
+        target: &Target,
+        sent: &Bytes,
+        (answer_head, answer): (&http::response::Parts, &Bytes),
+        arrival: u64,
+        hole: &mut Hole<'_>,
+    ) {
+        let limit = self.settings.body_limit;
+        let request = match message::owned_request(head, &target.host, sent, limit) {
+            Ok(request) => request,
+            Err(why) => return hole.say(format!("the request's body: {why}")),
+        };
+        let response = match message::owned_response(answer_head, answer, limit) {
+            Ok(response) => response,
+            Err(why) => return hole.say(format!("the answer's body: {why}")),
+        };
+        let exchange = scribe::tape_exchange(Exchange { request, response });
+        match self.settings.store.append(self.settings.take, arrival, &exchange).await {
+            Ok(Ok(())) => {
+                hole.fill();
+                self.tally.recorded();
+            }
+            Ok(Err(why)) => hole.say(why.to_string()),
+            Err(_) => hole.say("the store has stopped".to_owned()),
+        }
+    }
+}
+
+/// The request as it goes to its host: all that the client said, but for what concerns this connection only.
+fn outgoing(mut head: Parts, body: Body, target: &Target) -> Result<http::Request<Body>, http::Error> {
+    message::remove_hop_by_hop(&mut head.headers);
+    // The deck has answered `Expect: 100-continue` itself, and the host's name may have been the deck's own.
+    head.headers.remove(EXPECT);
+    head.headers.remove(HOST);
+    let scheme = if target.secure { "https" } else { "http" };
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri = http::Uri::builder().scheme(scheme).authority(target.host.as_str()).path_and_query(path).build()?;
+    let mut request = http::Request::from_parts(head, body);
+    *request.uri_mut() = uri;
+    Ok(request)
+}
+
+/// The answer as it goes to the client: all that the host said, but for what concerns that connection only.
+fn incoming(mut response: http::Response<Body>) -> http::Response<Body> {
+    message::remove_hop_by_hop(response.headers_mut());
+    *response.version_mut() = http::Version::HTTP_11;
+    response
+}
+
+/// An exchange that should be recorded: counted as a hole unless it is filled, even when its client goes away.
+struct Hole<'a> {
+    tally: &'a Tally,
+    request: String,
+    why: Option<String>,
+    filled: bool,
+}
+
+impl<'a> Hole<'a> {
+    fn open(tally: &'a Tally, head: &Parts, target: &Target) -> Self {
+        let request = format!("{} https://{}{}", head.method, target.host, head.uri.path());
+        Self { tally, request, why: None, filled: false }
+    }
+
+    fn say(&mut self, why: String) {
+        self.why = Some(why);
+    }
+
+    fn because(&mut self, fault: Fault) -> Fault {
+        self.say(fault.to_string());
+        fault
+    }
+
+    fn fill(&mut self) {
+        self.filled = true;
+    }
+}
+
+impl Drop for Hole<'_> {
+    fn drop(&mut self) {
+        if !self.filled {
+            let why = self.why.as_deref().unwrap_or("the client went away before it was answered");
+            tracing::warn!("not recorded: {}: {why}", self.request);
+            self.tally.hole(&self.request, why);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The player: finds a request on tape and speaks the answer. There is no network in it, and nothing to await.
+
+use super::tally::Tally;
+use crate::tape::bindings::Bindings;
+use crate::tape::exchange::{Request, Taped};
+use crate::tape::index::Index;
+use crate::tape::miss::Miss;
+use crate::tape::playing::{self, Answer, Manner};
+use std::sync::{Mutex, PoisonError};
+
+/// Plays one cassette to one program.
+#[derive(Debug)]
+pub struct Player {
+    index: Index,
+    manner: Manner,
+    bindings: Mutex<Bindings>,
+    tally: Tally,
+}
+
+impl Player {
+    /// A player at the begin of the tape.
+    #[must_use]
+    pub fn new(index: Index, manner: Manner, tally: Tally) -> Self {
+        Self { index, manner, bindings: Mutex::default(), tally }
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Answers a request from tape.
+    ///
+    /// # Errors
+    /// A [`Miss`] that says why nothing answers.
+    pub fn answer(&self, request: &Taped<Request>) -> Result<Answer, Box<Miss>> {
+        // A panic elsewhere leaves the bindings whole: they change only after an answer is certain.
+        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = playing::play(&self.index, &mut bindings, self.manner, request);
+        match &outcome {
+            Ok(answer) => self.tally.answered(answer.repeat, answer.ignored, bindings.distinct_played()),
+            Err(miss) => self.tally.missed(miss),
+        }
+        outcome
+    }
+}
