@@ -1,5 +1,8 @@
 //! map
-
+pub mod app;
+pub mod child;
+pub mod cli;
+pub mod config;
 pub mod platform;
 pub mod proxy;
 pub mod session;

@@ -101,9 +101,7 @@ mod system {
         ] {
             let mut stream = signal(kind)?;
             let sender = sender.clone();
-            tokio::spawn(async move {
-                while stream.recv().await.is_some() && sender.send(meaning).is_ok() {}
-            });
+            tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(meaning).is_ok() {} });
         }
         Ok(())
     }

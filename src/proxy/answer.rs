@@ -72,7 +72,12 @@ pub async fn answer(front: &Front, request: Request<Body>, target: &Target) -> R
     outcome.unwrap_or_else(|fault| refuse(&fault, mark))
 }
 
-async fn replay(player: &Player, request: Request<Body>, target: &Target, limit: usize) -> Result<Response<Body>, Fault> {
+async fn replay(
+    player: &Player,
+    request: Request<Body>,
+    target: &Target,
+    limit: usize,
+) -> Result<Response<Body>, Fault> {
     let (head, body) = request.into_parts();
     let body = match message::read(body, limit).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => bytes,

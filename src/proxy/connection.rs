@@ -44,7 +44,10 @@ pub struct Context {
 pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // Boxed, because what is inside a tunnel is served by this same function.
     Box::pin(async move {
-        let Some(Ok(Ok(Some((opening, stream))))) = until_ending(context.ending.clone(), preface::read(stream)).await else { return };
+        let Some(Ok(Ok(Some((opening, stream))))) = until_ending(context.ending.clone(), preface::read(stream)).await
+        else {
+            return;
+        };
         match opening {
             Opening::Tls => serve_tls(context, stream, via).await,
             Opening::Http2 => serve_http(context, stream, true, via).await,

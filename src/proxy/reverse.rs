@@ -22,9 +22,11 @@ pub enum Via {
 pub fn target<B>(front: &Front, via: &Via, request: &Request<B>) -> Result<Target, Fault> {
     let named = named_host(request)?;
     match (via, named) {
-        (Via::As(target), Some(named)) if front.hosts.target(named, true).host != target.host => Err(
-            Fault::BadRequest(format!("the request is for `{named}`, but it came over a connection to {}", target.host)),
-        ),
+        // The port may be the deck's own, where a name service was bent to it, so names alone are compared.
+        (Via::As(target), Some(named)) if !split_port(named).0.eq_ignore_ascii_case(split_port(&target.host).0) => {
+            let to = &target.host;
+            Err(Fault::BadRequest(format!("the request is for `{named}`, but it came over a connection to {to}")))
+        }
         (Via::As(target), _) => Ok(target.clone()),
         // A client whose name service was bent to the deck speaks to it as to Graph.
         (Via::Own, Some(named)) if front.hosts.kind(split_port(named).0) != HostKind::Other => {
@@ -40,7 +42,8 @@ fn named_host<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
         return Ok(Some(authority.as_str()));
     }
     let mut hosts = request.headers().get_all(HOST).iter();
-    let host = hosts.next().map(|host| host.to_str().map_err(|_| Fault::BadRequest("the Host header is no text".into())));
+    let host =
+        hosts.next().map(|host| host.to_str().map_err(|_| Fault::BadRequest("the Host header is no text".into())));
     match (host.transpose()?, hosts.next()) {
         (_, Some(_)) => Err(Fault::BadRequest("the request has two Host headers".into())),
         (None, None) if request.version() == Version::HTTP_11 => {

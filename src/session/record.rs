@@ -117,7 +117,8 @@ impl Recorder {
         let response = self.settings.upstream.send(request).await.map_err(|why| hole.because(why.into()))?;
         let (answer_head, answer_body) = response.into_parts();
         let broken = |why| upstream::broken(&target.host, &why).into();
-        let read = message::read(message::streaming(answer_body), limit).await.map_err(|why| hole.because(broken(why)))?;
+        let read =
+            message::read(message::streaming(answer_body), limit).await.map_err(|why| hole.because(broken(why)))?;
         let body = match read {
             Read::Whole(bytes) => {
                 self.write_down(&head, target, &sent, (&answer_head, &bytes), arrival, &mut hole).await;

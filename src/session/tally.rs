@@ -231,7 +231,10 @@ impl Report {
     /// What else is to be said, a line each: what went past the tape, and what should not have.
     #[must_use]
     pub fn asides(&self) -> Vec<String> {
-        let holes = self.hole_list.iter().map(|hole| format!("not recorded, though it should be: {}: {}", hole.request, hole.why));
+        let holes = self
+            .hole_list
+            .iter()
+            .map(|hole| format!("not recorded, though it should be: {}: {}", hole.request, hole.why));
         let mut lines: Vec<String> = holes.collect();
         let mut aside = |what: &str, counts: &BTreeMap<String, u64>, hint: &str| {
             if !counts.is_empty() {

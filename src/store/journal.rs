@@ -269,8 +269,7 @@ impl Committer {
 
     fn open(&mut self, id: u64) -> Result<&mut OpenTake, Fault> {
         if self.take.as_ref().is_none_or(|take| take.id != id) {
-            let last =
-                guarded(&self.path, "read", || self.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
+            let last = guarded(&self.path, "read", || self.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
             let exchanges = last.and_then(|(key, _)| row_number(&key)).map_or(0, |number| number + 1);
             let count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
             self.take = Some(OpenTake { id, exchanges, count });
@@ -285,9 +284,7 @@ impl Fault {
         match self {
             Self::InUse { path, process } => Self::InUse { path: path.clone(), process: process.clone() },
             Self::Damaged { path, why } => Self::Damaged { path: path.clone(), why: why.clone() },
-            Self::Io { path, what, source } => {
-                Self::io(path, what, io::Error::new(source.kind(), source.to_string()))
-            }
+            Self::Io { path, what, source } => Self::io(path, what, io::Error::new(source.kind(), source.to_string())),
         }
     }
 }
@@ -497,7 +494,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = filled(dir.path());
         let whole = fs::read(&data).unwrap();
-        let snapshots: Vec<PathBuf> = fs::read_dir(data.parent().unwrap()).unwrap().map(|f| f.unwrap().path()).collect();
+        let snapshots: Vec<PathBuf> =
+            fs::read_dir(data.parent().unwrap()).unwrap().map(|f| f.unwrap().path()).collect();
         let expected = vec![exchange(&"x".repeat(20_000)); 3];
         for step in 0..40 {
             for path in snapshots.iter().filter(|p| p.to_string_lossy().contains("snap.")) {

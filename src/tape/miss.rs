@@ -52,7 +52,7 @@ pub fn explain(index: &Index, bindings: &Bindings, request: &Taped<Request>, rea
     let told = told(request);
     let Some((differences, nearest)) = differences.min_by_key(|(differences, number)| (differences.len(), *number))
     else {
-        return Miss { message: nothing_recorded(index, &told), request: told, nearest: None, difference: None };
+        return Miss { request: told, message: nothing_recorded(index), nearest: None, difference: None };
     };
     let difference = differences.into_iter().next();
     let message = match &difference {
@@ -80,12 +80,12 @@ fn told(request: &Request) -> String {
     format!("{} {}", request.method, request.url())
 }
 
-fn nothing_recorded(index: &Index, told: &str) -> String {
+fn nothing_recorded(index: &Index) -> String {
     let count = match index.len() {
         1 => "1 exchange".to_owned(),
         count => format!("{count} exchanges"),
     };
-    format!("nothing is recorded on the route of {told} (the cassette has {count})")
+    format!("nothing is recorded with its method, host and path (the cassette has {count})")
 }
 
 impl std::fmt::Display for Difference {

@@ -35,10 +35,12 @@ pub fn decode(codings: &str, body: Bytes, limit: usize) -> Result<Bytes, Fault> 
             "" | "identity" => continue,
             "gzip" | "x-gzip" => read("gzip", flate2::read::MultiGzDecoder::new(bytes), limit)?,
             // Some senders leave the zlib frame out, against RFC 9110 section 8.4.1.2.
-            "deflate" => read("deflate", flate2::read::ZlibDecoder::new(bytes), limit).or_else(|fault| match fault {
-                Fault::Invalid { .. } => read("deflate", flate2::read::DeflateDecoder::new(bytes), limit),
-                fault => Err(fault),
-            })?,
+            "deflate" => {
+                read("deflate", flate2::read::ZlibDecoder::new(bytes), limit).or_else(|fault| match fault {
+                    Fault::Invalid { .. } => read("deflate", flate2::read::DeflateDecoder::new(bytes), limit),
+                    fault => Err(fault),
+                })?
+            }
             "br" => read("br", brotli_decompressor::Decompressor::new(bytes, 4096), limit)?,
             "zstd" => {
                 let invalid = |fault: ruzstd::decoding::errors::FrameDecoderError| Fault::Invalid {

@@ -50,7 +50,9 @@ pub enum Fault {
         why: String,
     },
     /// Its certificate is not trusted.
-    #[error("{host} shows a certificate that is not trusted here: {why}; if it is right, name its root with --upstream-ca FILE")]
+    #[error(
+        "{host} shows a certificate that is not trusted here: {why}; if it is right, name its root with --upstream-ca FILE"
+    )]
     Untrusted {
         /// The host.
         host: String,
@@ -188,9 +190,11 @@ impl Dialer {
         let secure = to.scheme_str() == Some("https");
         match self.proxies.intercept(&to).filter(|_| secure) {
             None => Ok(self.tcp.call(to).await?),
-            Some(proxy) if proxy.uri().scheme_str() != Some("http") => {
-                Err(format!("the proxy {} is not reached over plain HTTP, which is all that is supported", bare(proxy.uri())).into())
-            }
+            Some(proxy) if proxy.uri().scheme_str() != Some("http") => Err(format!(
+                "the proxy {} is not reached over plain HTTP, which is all that is supported",
+                bare(proxy.uri())
+            )
+            .into()),
             Some(proxy) => {
                 let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
                 if let Some(auth) = proxy.basic_auth() {

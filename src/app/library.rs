@@ -1,0 +1,193 @@
+//! The commands on cassettes: list, show, export, import, check, remove.
+
+use super::run::count;
+use super::{Fault, say, seal};
+use crate::config::Config;
+use crate::store::cassettes::{self, Cassettes};
+use crate::store::journal::Journal;
+use crate::store::takes::{self, Take, Takes};
+use crate::tape::cassette::Cassette;
+use crate::tape::index::{Index, Origin};
+use crate::tape::mint::Mint;
+use crate::tape::scribe;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The last take of a cassette that was begun and never sealed, as a cassette.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn interrupted(store: &Path, name: &str) -> Result<Option<Cassette>, Fault> {
+    let journal = Journal::open(store)?;
+    let last = journal.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0);
+    Ok(match last {
+        Some(take) => Some(seal(&journal.read(take.id)?)),
+        None => None,
+    })
+}
+
+/// Lists the cassettes and the takes that were interrupted.
+///
+/// # Errors
+/// When the folders cannot be read.
+pub fn list(config: &Config) -> Result<String, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let names = cassettes.names()?;
+    let takes = takes(&config.store)?;
+    let width = names.iter().chain(takes.iter().map(|take| &take.cassette)).map(String::len).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut row = |name: &str, state: String| writeln!(text, "{name:width$}  {state}").expect("a text takes a line");
+    for name in &names {
+        match cassettes.load(name) {
+            Ok(loaded) => row(name, count(loaded.cassette.entries.len() as u64)),
+            Err(fault) => row(name, fault.to_string()),
+        }
+    }
+    for Take { id, cassette, exchanges, .. } in &takes {
+        row(cassette, format!("{}, interrupted take {id}", count(*exchanges)));
+    }
+    if text.is_empty() {
+        text = format!("there are no cassettes in {}\n", config.cassettes.display());
+    }
+    Ok(text)
+}
+
+/// The takes in a store that nobody is recording to.
+fn takes(store: &Path) -> Result<Vec<Take>, Fault> {
+    if !Journal::exists(store) {
+        return Ok(Vec::new());
+    }
+    match Journal::open(store) {
+        Ok(journal) => Ok(journal.takes()?),
+        Err(fault @ takes::Fault::InUse { .. }) => {
+            say(format!("{fault}. Its takes are not listed"));
+            Ok(Vec::new())
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Shows the exchanges and ids of a cassette.
+///
+/// # Errors
+/// When there is none of that name, or it cannot be used.
+pub fn show(config: &Config, name: &str) -> Result<String, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let loaded = cassettes.load(name)?;
+    let index = index(&cassettes.path(name)?, loaded.cassette.clone())?;
+    let entries = &loaded.cassette.entries;
+    let mut text = format!("{name}: {}, {} ids\n", count(entries.len() as u64), loaded.cassette.ids.len());
+    let width = entries.len().to_string().len();
+    for (number, entry) in (1..).zip(entries) {
+        let (request, status) = (&entry.request, entry.response.status);
+        writeln!(text, "{number:>width$}  {status}  {} {}", request.method, request.url).expect("a text takes a line");
+    }
+    for (placeholder, value, origin) in index.origins() {
+        let origin = match origin {
+            Origin::Given => "given ",
+            Origin::Minted => "minted",
+        };
+        writeln!(text, "{origin}  {{{{{placeholder}}}}}  {value}").expect("a text takes a line");
+    }
+    Ok(text)
+}
+
+/// The text of a cassette file: of the sealed one, of its interrupted take where there is none, or of a take by number.
+///
+/// # Errors
+/// When there is no such cassette or take.
+pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    if let Some(take) = take {
+        let journal = Journal::open(&config.store)?;
+        let known = journal.takes()?;
+        if !known.iter().any(|found| found.id == take && found.cassette == name) {
+            let others = known.iter().map(|take| format!("{} of {}", take.id, take.cassette)).collect::<Vec<_>>();
+            let there = if others.is_empty() { "there are none".to_owned() } else { others.join(", ") };
+            return Err(Fault::Flag { flag: "--take", why: format!("{name} has no take {take}; takes: {there}") });
+        }
+        return Ok(seal(&journal.read(take)?).print());
+    }
+    if !cassettes.contains(name)?
+        && Journal::exists(&config.store)
+        && let Some(cassette) = interrupted(&config.store, name)?
+    {
+        return Ok(cassette.print());
+    }
+    Ok(cassettes.load(name)?.cassette.print())
+}
+
+/// Takes a cassette file over into the folder of cassettes.
+///
+/// # Errors
+/// When it is no cassette, or one of that name is there and `force` is not given.
+pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -> Result<PathBuf, Fault> {
+    let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.unwrap_or_else(stem);
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let loaded = cassettes::load(file)?;
+    let redacted = redacted(file, &loaded.cassette)?;
+    if !force && cassettes.contains(&name)? {
+        return Err(cassettes::Fault::Exists(cassettes.path(&name)?).into());
+    }
+    Ok(cassettes.write(&name, &redacted)?)
+}
+
+/// A foreign cassette, taken down the road to tape once more: what may not be written down is not in it then.
+fn redacted(file: &Path, cassette: &Cassette) -> Result<Cassette, Fault> {
+    let damaged = |source| cassettes::Fault::Damaged { path: file.to_owned(), source };
+    let mut entries = Vec::new();
+    for (number, entry) in (1..).zip(&cassette.entries) {
+        let recorded = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
+        entries.push(scribe::entry(&scribe::tape_exchange(recorded.into_inner()), &cassette.ids));
+    }
+    Ok(Cassette { ids: cassette.ids.clone(), entries })
+}
+
+/// Sees that cassette files can be used: these, or all in the folder. Returns a line for each.
+///
+/// # Errors
+/// The first fault found.
+pub fn check(config: &Config, files: &[PathBuf]) -> Result<String, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let mut paths = files.to_vec();
+    if paths.is_empty() {
+        for name in cassettes.names()? {
+            paths.push(cassettes.path(&name)?);
+        }
+    }
+    let mut text = String::new();
+    for path in paths {
+        let cassette = cassettes::load(&path)?.cassette;
+        let exchanges = count(cassette.entries.len() as u64);
+        index(&path, cassette)?;
+        writeln!(text, "{}: {exchanges}, good", path.display()).expect("a text takes a line");
+    }
+    Ok(text)
+}
+
+fn index(path: &Path, cassette: Cassette) -> Result<Index, Fault> {
+    let rules = Config::default().rules;
+    Index::new(cassette, rules, Mint::new("", &[0; 32]))
+        .map_err(|source| cassettes::Fault::Damaged { path: path.to_owned(), source }.into())
+}
+
+/// Removes a cassette and its interrupted takes.
+///
+/// # Errors
+/// When there is neither.
+pub fn remove(config: &Config, name: &str) -> Result<String, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let mut removed = Vec::new();
+    if Journal::exists(&config.store) {
+        let journal = Journal::open(&config.store)?;
+        for take in journal.takes()?.iter().filter(|take| take.cassette == name) {
+            journal.remove(take.id)?;
+            removed.push(format!("take {}", take.id));
+        }
+    }
+    if cassettes.contains(name)? || removed.is_empty() {
+        removed.push(cassettes.remove(name)?.display().to_string());
+    }
+    Ok(format!("removed {}\n", removed.join(", ")))
+}

@@ -1,0 +1,94 @@
+//! Puts the rooms together and runs them; the one place that knows them all.
+
+pub mod library;
+pub mod run;
+
+use crate::store::{cassettes, takes};
+use crate::tape::cassette::Cassette;
+use crate::tape::ids::{Ids, Learner};
+use crate::tape::scribe;
+use crate::wire::authority;
+use crate::{child, config};
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] config::Fault),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] takes::Fault),
+    /// A cassette cannot be used.
+    #[error(transparent)]
+    Cassette(#[from] cassettes::Fault),
+    /// The certificate authority cannot be used.
+    #[error(transparent)]
+    Authority(#[from] authority::Fault),
+    /// The program cannot be run.
+    #[error(transparent)]
+    Child(#[from] child::Fault),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    Listen {
+        /// The address.
+        address: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A flag's value cannot be used.
+    #[error("{flag}: {why}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file cannot be written or read.
+    #[error("{} cannot be {what}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        what: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The system refused.
+    #[error("cannot start: {0}")]
+    System(io::Error),
+}
+
+fn hint(fault: &io::Error) -> &'static str {
+    match fault.kind() {
+        io::ErrorKind::AddrInUse => "; another program has the port: give --listen 127.0.0.1:0 for a free one",
+        _ => "",
+    }
+}
+
+impl Fault {
+    /// The exit code: a shell's own when a command is not there, else 2.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Child(fault) => fault.exit_code(),
+            _ => 2,
+        }
+    }
+}
+
+/// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
+fn seal(exchanges: &[crate::tape::exchange::Taped<crate::tape::exchange::Exchange>]) -> Cassette {
+    let mut learner = Learner::default();
+    exchanges.iter().for_each(|exchange| learner.study(exchange));
+    let ids = Ids::new(learner.table()).expect("what is learnt are GUIDs, each once");
+    let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
+    Cassette { ids, entries }
+}
+
+/// Writes a line for people.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    eprintln!("graphdeck: {line}");
+}

@@ -1,0 +1,264 @@
+//! The two runs: a recording and a replay, from the settings to the exit code.
+
+use super::{Fault, say, seal};
+use crate::child::{self, Ended, Trust};
+use crate::config::Config;
+use crate::platform::{Signal, Signals};
+use crate::proxy::front::{Front, Hosts};
+use crate::proxy::server;
+use crate::session::Session;
+use crate::session::record::{self, Recorder};
+use crate::session::replay::Player;
+use crate::session::tally::{Mode, Tally};
+use crate::store::cassettes::{self, Cassettes, Loaded};
+use crate::store::journal::Journal;
+use crate::store::takes::Takes;
+use crate::tape::graph;
+use crate::tape::index::Index;
+use crate::tape::mint::Mint;
+use crate::tape::playing::Manner;
+use crate::tape::route::Route;
+use crate::wire::authority::{self, Authority};
+use crate::wire::upstream::{self, Upstream};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// What a run is given besides the settings.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// The cassette's name.
+    pub cassette: String,
+    /// The program to run, and its arguments; none to serve until a signal comes.
+    pub command: Vec<OsString>,
+    /// Whether every exchange with Graph is recorded.
+    pub all: bool,
+    /// Where the report goes.
+    pub report: Option<PathBuf>,
+}
+
+/// Records a cassette.
+///
+/// # Errors
+/// When the recording cannot start, or cannot be sealed.
+pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    cassettes.path(&run.cassette)?;
+    let signals = Signals::listen().map_err(Fault::System)?;
+    let upstream = upstream(&config)?;
+    let routes = if run.all { everything() } else { config.routes.clone() };
+    let authority = Authority::open(&authority::default_dir()?)?;
+    let listener = listen(&config.listen).await?;
+    let journal = Arc::new(Journal::open(&config.store)?);
+    let take = journal.begin(&run.cassette, now())?;
+    let settings = record::Settings { upstream, store: journal.clone(), take, routes, body_limit: config.body_limit };
+    let tally = Tally::new(Mode::Record, &run.cassette, 0);
+    let front = front(&config, authority, Session::Record(Recorder::new(settings, tally)));
+    let ended = match serve(listener, &front, "recording", &run, signals).await {
+        Ok(ended) => ended,
+        Err(fault) => {
+            journal.remove(take)?;
+            return Err(fault);
+        }
+    };
+    if let Ended::AtOnce(signal) = ended {
+        say(format!("stopped at once; {}", kept(&*journal, take, &run.cassette)?));
+        return Ok(signal.exit_code());
+    }
+    let failed = matches!(ended, Ended::Exited(code) if code != 0);
+    close_take(&*journal, take, &cassettes, &run.cassette, failed)?;
+    finish(&front, &run, false, ended)
+}
+
+/// Replays a cassette.
+///
+/// # Errors
+/// When the replay cannot start.
+pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let path = cassettes.path(&run.cassette)?;
+    let signals = Signals::listen().map_err(Fault::System)?;
+    let Loaded { cassette, digest } = load(&cassettes, &config.store, &run.cassette)?;
+    let tally = Tally::new(Mode::Replay, &run.cassette, cassette.entries.len());
+    let index = Index::new(cassette, config.rules.clone(), Mint::new(&config.seed, &digest))
+        .map_err(|source| cassettes::Fault::Damaged { path, source })?;
+    let manner = Manner { policy: config.ids, strict: config.strict };
+    let authority = Authority::open(&authority::default_dir()?)?;
+    let listener = listen(&config.listen).await?;
+    let front = front(&config, authority, Session::Replay(Player::new(index, manner, tally)));
+    let ended = serve(listener, &front, "replaying", &run, signals).await?;
+    say(front.session.tally().report().replayed());
+    if let Ended::AtOnce(signal) = ended {
+        return Ok(signal.exit_code());
+    }
+    finish(&front, &run, config.strict, ended)
+}
+
+fn front(config: &Config, authority: Authority, session: Session) -> Arc<Front> {
+    let hosts = Hosts {
+        graph: config.hosts.clone(),
+        sign_in: graph::SIGN_IN_HOSTS.map(str::to_owned).into(),
+        reverse: config.reverse.clone(),
+    };
+    Arc::new(Front { session, authority, hosts, body_limit: config.body_limit })
+}
+
+fn upstream(config: &Config) -> Result<Upstream, Fault> {
+    let extra_roots = match &config.upstream_ca {
+        None => Vec::new(),
+        Some(path) => read_roots(path)?,
+    };
+    let timeout = Duration::from_secs(config.timeout);
+    Ok(Upstream::new(upstream::Settings { connect_to: config.connect_to.clone(), extra_roots, timeout }))
+}
+
+fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let wrong = |why: String| Fault::Flag { flag: "--upstream-ca", why: format!("{}: {why}", path.display()) };
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|why| wrong(why.to_string()))?.collect();
+    let roots = roots.map_err(|why| wrong(why.to_string()))?;
+    if roots.is_empty() { Err(wrong("there is no PEM certificate in it".to_owned())) } else { Ok(roots) }
+}
+
+fn everything() -> Vec<Route> {
+    vec![Route::parse("* /**").expect("this is a route")]
+}
+
+async fn listen(address: &str) -> Result<TcpListener, Fault> {
+    let listener = TcpListener::bind(address).await;
+    let fault = |source| Fault::Listen { address: address.to_owned(), source };
+    let listener = listener.map_err(fault)?;
+    if !listener.local_addr().map_err(fault)?.ip().is_loopback() {
+        say(format!("warning: {address} can be reached from other machines, and whoever reaches it may use the deck"));
+    }
+    Ok(listener)
+}
+
+/// The cassette of that name, or where there is none the last take of it that was interrupted.
+fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Loaded, Fault> {
+    if !cassettes.contains(name)?
+        && Journal::exists(store)
+        && let Some(cassette) = super::library::interrupted(store, name)?
+    {
+        say(format!("there is no sealed {name}: replaying its interrupted recording, straight from the store"));
+        let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
+        return Ok(Loaded { cassette, digest });
+    }
+    Ok(cassettes.load(name)?)
+}
+
+/// Serves the command, or until a signal comes, and lets the exchanges under way finish.
+async fn serve(
+    listener: TcpListener,
+    front: &Arc<Front>,
+    doing: &str,
+    run: &Run,
+    mut signals: Signals,
+) -> Result<Ended, Fault> {
+    let address = listener.local_addr().map_err(Fault::System)?;
+    let child = match run.command.as_slice() {
+        [] => None,
+        command => {
+            let trust = Trust::write(&front.authority)?;
+            let variables = child::environment(reachable(address), &front.authority, &trust);
+            Some((child::start(command, &variables)?, trust))
+        }
+    };
+    say(format!("{doing} {} on http://{address}", run.cassette));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(server::serve(listener, Arc::clone(front), async {
+        // A sender that is dropped means the same.
+        let _ = stopped.await;
+    }));
+    let ended = match child {
+        Some((child, trust)) => {
+            let ended = child::wait(child, &mut signals).await;
+            drop(trust);
+            ended
+        }
+        None => {
+            signals.next().await;
+            Ended::Exited(0)
+        }
+    };
+    drop(stop);
+    if matches!(ended, Ended::AtOnce(_)) {
+        return Ok(ended);
+    }
+    tokio::select! {
+        // The server's task does not panic, and is not cancelled.
+        _ = server => Ok(ended),
+        signal = signals.next() => Ok(Ended::AtOnce(signal)),
+    }
+}
+
+/// The address by which a program on this machine reaches the deck.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback: std::net::IpAddr = match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        address.set_ip(loopback);
+    }
+    address
+}
+
+/// Seals a take, unless there is nothing in it, or its program failed and a cassette of that name stands.
+fn close_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, failed: bool) -> Result<(), Fault> {
+    let exchanges = store.read(take)?;
+    if exchanges.is_empty() {
+        store.remove(take)?;
+        say(format!("nothing was recorded; {name} is as it was"));
+        return Ok(());
+    }
+    if failed && cassettes.contains(name)? {
+        let kept = kept(store, take, name)?;
+        say(format!("the program failed, so {name} stays as it was; {kept}"));
+        return Ok(());
+    }
+    let path = cassettes.write(name, &seal(&exchanges))?;
+    store.remove(take)?;
+    say(format!("recorded {} to {}", count(exchanges.len() as u64), path.display()));
+    Ok(())
+}
+
+fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
+    let takes = store.takes()?;
+    let exchanges = takes.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges);
+    Ok(format!("the {} of this take are kept: graphdeck cassette export {name} --take {take}", count(exchanges)))
+}
+
+/// A number of exchanges in words.
+#[must_use]
+pub fn count(exchanges: u64) -> String {
+    match exchanges {
+        1 => "1 exchange".to_owned(),
+        count => format!("{count} exchanges"),
+    }
+}
+
+/// Says what is to be said, writes the report, and settles the exit code.
+fn finish(front: &Front, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fault> {
+    let tally = front.session.tally();
+    let report = tally.report();
+    report.asides().iter().for_each(say);
+    if let Some(path) = &run.report {
+        let written = std::fs::write(path, report.to_json());
+        written.map_err(|source| Fault::File { path: path.clone(), what: "written", source })?;
+    }
+    Ok(match ended {
+        Ended::Exited(0) => u8::from(!tally.is_clean(strict)),
+        Ended::Exited(code) => code,
+        Ended::AtOnce(signal) => Signal::exit_code(signal),
+    })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

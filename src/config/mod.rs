@@ -1,0 +1,309 @@
+//! `config.toml`: as it is written, then as it is meant; every fault is told at once.
+
+mod written;
+
+use crate::tape::matching::{Rule, Rules};
+use crate::tape::playing::Policy;
+use crate::tape::route::Route;
+use crate::tape::walk::PlacePattern;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use written::{At, Written, WrittenRule};
+
+/// The shipped file, which holds every default.
+const SHIPPED: &str = include_str!("../../config.toml");
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen, `host:port`.
+    pub listen: String,
+    /// The folder of the store.
+    pub store: PathBuf,
+    /// The folder of the cassettes.
+    pub cassettes: PathBuf,
+    /// The cassette that is meant when none is named.
+    pub cassette: String,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
+    /// The endpoints of Graph, in lower case.
+    pub hosts: Vec<String>,
+    /// The endpoint that the deck's own address stands for.
+    pub reverse: String,
+    /// What is recorded.
+    pub routes: Vec<Route>,
+    /// Addresses in place of resolving.
+    pub connect_to: HashMap<String, String>,
+    /// A file of more roots for the upstream.
+    pub upstream_ca: Option<PathBuf>,
+    /// How long Graph may take to begin an answer, in seconds.
+    pub timeout: u64,
+    /// Whether repeats beyond the tape are misses.
+    pub strict: bool,
+    /// How minted ids are chosen.
+    pub ids: Policy,
+    /// What derived ids are computed from.
+    pub seed: String,
+    /// The places that need not be equal.
+    pub rules: Rules,
+}
+
+/// What is wrong with a configuration: every fault of it, a line each.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The file cannot be read.
+    #[error("{}: {why}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The file says things that cannot be meant.
+    #[error("{} cannot be used:{}", .path.display(), .faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    Faults {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason, for each.
+        faults: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Reads the settings: of `path`, or of `./config.toml` if there is one, over the defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds anything that is no setting.
+    pub fn load(path: Option<&Path>) -> Result<Self, Fault> {
+        let file = path.unwrap_or(Path::new("config.toml"));
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::parse(&text, file),
+            Err(fault) if path.is_none() && fault.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(fault) => Err(Fault::Unreadable { path: file.to_owned(), why: fault.to_string() }),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, Fault> {
+        let mut written = Written::read(SHIPPED).expect("the shipped config.toml is tested");
+        let faults = match Written::read(text) {
+            Ok(own) => {
+                written.overlay(own);
+                match written.check() {
+                    Ok(config) => return Ok(config),
+                    Err(faults) => faults,
+                }
+            }
+            Err(faults) => faults,
+        };
+        let mut faults = faults;
+        faults.sort();
+        let faults = faults.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+        Err(Fault::Faults { path: path.to_owned(), faults })
+    }
+}
+
+impl Default for Config {
+    /// What the shipped `config.toml` says.
+    fn default() -> Self {
+        let written = Written::read(SHIPPED).expect("the shipped config.toml is tested");
+        written.check().expect("the shipped config.toml is tested")
+    }
+}
+
+impl Written {
+    fn overlay(&mut self, own: Self) {
+        fn put<T>(below: &mut Option<T>, above: Option<T>) {
+            if above.is_some() {
+                *below = above;
+            }
+        }
+        put(&mut self.listen, own.listen);
+        put(&mut self.store, own.store);
+        put(&mut self.cassettes, own.cassettes);
+        put(&mut self.cassette, own.cassette);
+        put(&mut self.body_limit, own.body_limit);
+        put(&mut self.hosts, own.hosts);
+        put(&mut self.reverse, own.reverse);
+        put(&mut self.routes, own.routes);
+        put(&mut self.connect_to, own.connect_to);
+        put(&mut self.upstream_ca, own.upstream_ca);
+        put(&mut self.timeout, own.timeout);
+        put(&mut self.strict, own.strict);
+        put(&mut self.ids, own.ids);
+        put(&mut self.seed, own.seed);
+        put(&mut self.rules, own.rules);
+    }
+
+    fn check(self) -> Result<Config, Vec<written::Fault>> {
+        let mut faults = Vec::new();
+        let listen = had(self.listen);
+        if let Err(why) = check_address(&listen.value) {
+            faults.push((listen.line, format!("listen: {why}")));
+        }
+        let ids = had(self.ids);
+        let policy = match ids.value.as_str() {
+            "derive" => Policy::Derive,
+            "recorded" => Policy::Recorded,
+            other => {
+                faults.push((ids.line, format!("replay.ids: `{other}` is neither `derive` nor `recorded`")));
+                Policy::default()
+            }
+        };
+        let body_limit = had(self.body_limit);
+        let routes = each("record.routes", had(self.routes).value, &mut faults, |text| {
+            Route::parse(text).map_err(|why| why.to_string())
+        });
+        let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
+        let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&mut faults)).collect();
+        let upstream_ca = Some(had(self.upstream_ca).value).filter(|path| !path.is_empty());
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Config {
+            listen: listen.value,
+            store: had(self.store).value.into(),
+            cassettes: had(self.cassettes).value.into(),
+            cassette: had(self.cassette).value,
+            body_limit: usize::try_from(body_limit.value).unwrap_or(usize::MAX),
+            hosts: had(self.hosts).value.into_iter().map(|host| host.value.to_ascii_lowercase()).collect(),
+            reverse: had(self.reverse).value.to_ascii_lowercase(),
+            routes,
+            connect_to: connect_to.into_iter().collect(),
+            upstream_ca: upstream_ca.map(PathBuf::from),
+            timeout: had(self.timeout).value,
+            strict: had(self.strict).value,
+            ids: policy,
+            seed: had(self.seed).value,
+            rules: Rules::new(rules),
+        })
+    }
+}
+
+fn had<T>(key: Option<T>) -> T {
+    key.expect("the shipped config.toml has every key")
+}
+
+fn each<T>(
+    key: &str,
+    list: Vec<At<String>>,
+    faults: &mut Vec<written::Fault>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    let parsed = list.into_iter().filter_map(|At { line, value }| {
+        parse(&value).map_err(|why| faults.push((line, format!("{key}: {why}")))).ok()
+    });
+    parsed.collect()
+}
+
+impl WrittenRule {
+    fn check(self, faults: &mut Vec<written::Fault>) -> Option<Rule> {
+        let (Some(route), Some(ignore)) = (self.route, self.ignore) else {
+            faults.push((self.line, "match: a rule has a `route` and a list `ignore`".to_owned()));
+            return None;
+        };
+        let ignore = each("match.ignore", ignore.value, faults, |text| {
+            let wrong = || format!("`{text}` names no place: write `json:/POINTER` or `query:NAME`");
+            PlacePattern::parse(text).ok_or_else(wrong)
+        });
+        let parsed = Route::parse(&route.value);
+        parsed
+            .map(|route| Rule { route, ignore })
+            .map_err(|why| faults.push((route.line, format!("match.route: {why}"))))
+            .ok()
+    }
+}
+
+/// Sees that a text is `host:port`.
+///
+/// # Errors
+/// Words for what is wrong.
+pub fn check_address(text: &str) -> Result<(), String> {
+    let good = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if good { Ok(()) } else { Err(format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:8080")) }
+}
+
+/// Reads `HOST=ADDRESS:PORT`.
+///
+/// # Errors
+/// Words for what is wrong.
+pub fn parse_connect_to(text: &str) -> Result<(String, String), String> {
+    let wrong = || format!("`{text}` is not HOST=ADDRESS:PORT, such as graph.microsoft.com=127.0.0.1:9443");
+    let (host, address) = text.split_once('=').ok_or_else(wrong)?;
+    check_address(address).map_err(|_| wrong())?;
+    if host.is_empty() { Err(wrong()) } else { Ok((host.to_ascii_lowercase(), address.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written::{GRAPH_KEYS, RECORD_KEYS, REPLAY_KEYS, ROOT_KEYS};
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_has_every_key_and_each_is_commented() {
+        let written = Written::read(SHIPPED).unwrap();
+        assert!(written.check().is_ok());
+        let lines: Vec<&str> = SHIPPED.lines().collect();
+        for key in [&ROOT_KEYS[..5], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS].concat() {
+            let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
+            assert!(lines[at - 1].starts_with('#'), "{key} has no comment");
+        }
+    }
+
+    #[test]
+    fn a_key_left_out_has_its_default() {
+        let config = Config::parse("listen = \"127.0.0.1:9\"\n[replay]\nids = \"recorded\"\n", Path::new("c")).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:9");
+        assert_eq!(config.ids, Policy::Recorded);
+        assert_eq!(config.body_limit, 8 * 1024 * 1024);
+        assert_eq!(config.routes.len(), 2);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_line() {
+        let wrong_keys = r#"
+listen = "127.0.0.1:8080"
+store = 7
+body_limit = 0
+xyz = 1
+
+[record]
+routes = "POST /x"
+timeout = "a"
+upstream-ca = "x"
+
+[graph]
+hosts = ["a", 1]
+
+[[match]]
+route = "POST /x"
+ignored = []
+"#;
+        let wrong_values = r#"
+listen = "8080"
+
+[record]
+routes = ["POST", "GET /["]
+connect_to = ["graph.microsoft.com"]
+
+[replay]
+ids = "derived"
+
+[[match]]
+route = "x"
+ignore = ["header:prefer", "json:/a"]
+
+[[match]]
+route = "GET /x"
+"#;
+        let syntax = "listen = \nstore = \"x\"\n";
+        let faults = [wrong_keys, wrong_values, syntax]
+            .map(|text| Config::parse(text, Path::new("config.toml")).unwrap_err().to_string());
+        insta::assert_snapshot!(faults.join("\n"));
+    }
+
+    #[test]
+    fn a_missing_file_matters_only_when_it_was_named() {
+        let fault = Config::load(Some(Path::new("no-such-file.toml"))).unwrap_err();
+        assert!(fault.to_string().starts_with("no-such-file.toml: "));
+    }
+}

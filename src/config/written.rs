@@ -1,0 +1,199 @@
+//! `config.toml` as it is written: the keys that a file has, each with its line, and what in it is no key.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A line, and what is wrong on it.
+pub(super) type Fault = (usize, String);
+
+/// A value and the line on which it stands.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) line: usize,
+    pub(super) value: T,
+}
+
+/// The keys as a file has them; `None` where it has none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Written {
+    pub(super) listen: Option<At<String>>,
+    pub(super) store: Option<At<String>>,
+    pub(super) cassettes: Option<At<String>>,
+    pub(super) cassette: Option<At<String>>,
+    pub(super) body_limit: Option<At<u64>>,
+    pub(super) hosts: Option<At<Vec<At<String>>>>,
+    pub(super) reverse: Option<At<String>>,
+    pub(super) routes: Option<At<Vec<At<String>>>>,
+    pub(super) connect_to: Option<At<Vec<At<String>>>>,
+    pub(super) upstream_ca: Option<At<String>>,
+    pub(super) timeout: Option<At<u64>>,
+    pub(super) strict: Option<At<bool>>,
+    pub(super) ids: Option<At<String>>,
+    pub(super) seed: Option<At<String>>,
+    pub(super) rules: Option<Vec<WrittenRule>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct WrittenRule {
+    pub(super) line: usize,
+    pub(super) route: Option<At<String>>,
+    pub(super) ignore: Option<At<Vec<At<String>>>>,
+}
+
+pub(super) const ROOT_KEYS: [&str; 9] =
+    ["listen", "store", "cassettes", "cassette", "body_limit", "graph", "record", "replay", "match"];
+pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
+pub(super) const RECORD_KEYS: [&str; 4] = ["routes", "connect_to", "upstream_ca", "timeout"];
+pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
+const MATCH_KEYS: [&str; 2] = ["route", "ignore"];
+
+impl Written {
+    /// Reads a file's text; what is wrong in it comes as lines of words, in the order of the file.
+    pub(super) fn read(text: &str) -> Result<Self, Vec<Fault>> {
+        let mut reader = Reader { text, faults: Vec::new() };
+        let (table, syntax) = DeTable::parse_recoverable(text);
+        for fault in syntax {
+            let line = fault.span().map_or(1, |span| reader.line(span.start));
+            reader.fault(line, fault.message());
+        }
+        let mut written = Self::default();
+        // Past a fault of syntax the keys may be anybody's.
+        if reader.faults.is_empty() {
+            written.fill(table.into_inner(), &mut reader);
+        }
+        if reader.faults.is_empty() { Ok(written) } else { Err(reader.faults) }
+    }
+
+    fn fill(&mut self, root: DeTable<'_>, reader: &mut Reader<'_>) {
+        for (key, value) in root {
+            match key.get_ref().as_ref() {
+                "listen" => self.listen = reader.string("listen", &value),
+                "store" => self.store = reader.string("store", &value),
+                "cassettes" => self.cassettes = reader.string("cassettes", &value),
+                "cassette" => self.cassette = reader.string("cassette", &value),
+                "body_limit" => self.body_limit = reader.number("body_limit", &value),
+                "graph" => reader.section("graph", &value, &GRAPH_KEYS, |reader, key, value| match key {
+                    "hosts" => self.hosts = reader.list("graph.hosts", value),
+                    _ => self.reverse = reader.string("graph.reverse", value),
+                }),
+                "record" => reader.section("record", &value, &RECORD_KEYS, |reader, key, value| match key {
+                    "routes" => self.routes = reader.list("record.routes", value),
+                    "connect_to" => self.connect_to = reader.list("record.connect_to", value),
+                    "upstream_ca" => self.upstream_ca = reader.string("record.upstream_ca", value),
+                    _ => self.timeout = reader.number("record.timeout", value),
+                }),
+                "replay" => reader.section("replay", &value, &REPLAY_KEYS, |reader, key, value| match key {
+                    "strict" => self.strict = reader.truth("replay.strict", value),
+                    "ids" => self.ids = reader.string("replay.ids", value),
+                    _ => self.seed = reader.string("replay.seed", value),
+                }),
+                "match" => self.rules = reader.rules(&value),
+                other => reader.unknown("", other, key.span().start, &ROOT_KEYS),
+            }
+        }
+    }
+}
+
+/// Reads values of the kinds that keys have, and notes what is none.
+struct Reader<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, line: usize, why: impl Into<String>) {
+        self.faults.push((line, why.into()));
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1
+    }
+
+    fn value<T>(
+        &mut self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        kind: &str,
+        read: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Option<At<T>> {
+        let line = self.line(value.span().start);
+        let read = read(value.get_ref());
+        if read.is_none() {
+            let found: String = self.text[value.span()].chars().take(30).collect();
+            self.fault(line, format!("{key}: {kind} is expected, and this is {found}"));
+        }
+        read.map(|value| At { line, value })
+    }
+
+    fn string(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<String>> {
+        self.value(key, value, "a text in quotes", |value| value.as_str().map(str::to_owned))
+    }
+
+    fn truth(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<bool>> {
+        self.value(key, value, "true or false", |value| value.as_bool())
+    }
+
+    fn number(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<u64>> {
+        self.value(key, value, "a number of 1 or more", |value| {
+            let digits = value.as_integer()?;
+            u64::from_str_radix(digits.as_str(), digits.radix()).ok().filter(|number| *number > 0)
+        })
+    }
+
+    fn list(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<Vec<At<String>>>> {
+        let line = self.line(value.span().start);
+        let Some(items) = value.get_ref().as_array() else {
+            return self.value(key, value, "a list of texts in brackets", |_| None);
+        };
+        let items = items.iter().filter_map(|item| self.string(key, item)).collect();
+        Some(At { line, value: items })
+    }
+
+    fn section(
+        &mut self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        keys: &[&str],
+        mut take: impl FnMut(&mut Self, &str, &Spanned<DeValue<'_>>),
+    ) {
+        let Some(table) = value.get_ref().as_table() else {
+            self.value::<()>(name, value, &format!("a section [{name}]"), |_| None);
+            return;
+        };
+        for (key, value) in table {
+            if keys.contains(&key.get_ref().as_ref()) {
+                take(self, key.get_ref(), value);
+            } else {
+                self.unknown(name, key.get_ref(), key.span().start, keys);
+            }
+        }
+    }
+
+    fn rules(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Vec<WrittenRule>> {
+        let Some(items) = value.get_ref().as_array() else {
+            self.value::<()>("match", value, "a list of sections [[match]]", |_| None);
+            return None;
+        };
+        let mut rules = Vec::new();
+        for item in items.iter() {
+            let mut rule = WrittenRule { line: self.line(item.span().start), ..WrittenRule::default() };
+            self.section("match", item, &MATCH_KEYS, |reader, key, value| match key {
+                "route" => rule.route = reader.string("match.route", value),
+                _ => rule.ignore = reader.list("match.ignore", value),
+            });
+            rules.push(rule);
+        }
+        Some(rules)
+    }
+
+    fn unknown(&mut self, section: &str, key: &str, at: usize, known: &[&str]) {
+        let line = self.line(at);
+        let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, key).total_cmp(&strsim::jaro(b, key)));
+        let hint = match near.filter(|near| strsim::jaro(near, key) > 0.7) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        let of = if section.is_empty() { String::new() } else { format!(" of [{section}]") };
+        self.fault(line, format!("`{key}` is no key{of}; {hint}"));
+    }
+}
