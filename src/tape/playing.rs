@@ -117,7 +117,8 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    /// The exchange whose play minted an id: the one being played, or else the one whose ids this request shares most.
+    /// The exchange whose play minted an id: the one being played, or else of those that share most ids with this
+    /// request the last one before it on tape, since that is what the answer shows.
     fn minter(&self, minters: &[u32], limit: u32) -> Option<u32> {
         if limit == u32::MAX && minters.contains(&self.exchange) {
             return Some(self.exchange);
@@ -127,7 +128,10 @@ impl<'a> Speaker<'a> {
             slots.iter().filter(|slot| matches!(slot, Slot::Id(row) if self.in_request.contains_key(row))).count()
         };
         let before = minters.iter().copied().filter(|&exchange| exchange < limit);
-        before.min_by_key(|&exchange| (std::cmp::Reverse(shared(exchange)), exchange))
+        before.max_by_key(|&exchange| {
+            let shown = exchange < self.exchange;
+            (shared(exchange), shown, if shown { exchange } else { u32::MAX - exchange })
+        })
     }
 
     /// The id that `minter` mints for `row` when it is played with the ids of this run.
