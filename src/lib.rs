@@ -1,4 +1,90 @@
-//! map
+//! Graphdeck records what a program says to Microsoft Graph and answers it offline, with ids that fit the run.
+//!
+//! This page is the map: the floors, the five promises, and the walk of one request. There is nothing else here.
+//!
+//! # The floors
+//!
+//! A room names only rooms below it; `tests/it/architecture.rs` sees to it.
+//!
+//! ```text
+//! main.rs              the program: arguments in, exit code out
+//! cli.rs               the command line: flags and environment over the settings
+//! app/                 puts the rooms together and runs them
+//!   run.rs               a recording or a replay, from the settings to the exit code
+//!   library.rs           the commands on cassettes
+//! child.rs             runs a program behind the deck: proxy and trust variables
+//! config/              config.toml: as it is meant, and in
+//!   written.rs           as it is written, each key with its line
+//!
+//! proxy/               FLOOR 4: what listens
+//!   server.rs            one port: accepts, and ends without cutting an exchange off
+//!   connection.rs        one connection: TLS, HTTP, tunnels
+//!   preface.rs           its first bytes
+//!   forward.rs           CONNECT and absolute form
+//!   reverse.rs           origin form
+//!   control.rs           the deck's own pages
+//!   answer.rs            one request in, one response out; faults become Graph-shaped errors
+//!   front.rs             what all connections share
+//!
+//! session/             FLOOR 3: one run
+//!   record.rs            the recorder: asks Graph, writes it down
+//!   replay.rs            the player: finds it on tape, speaks it; no network, nothing to await
+//!   tally.rs             what happened
+//!
+//! store/               FLOOR 2: what survives on disk
+//!   takes.rs             what recording needs of a store
+//!   journal.rs           the store on sled
+//!   rows.rs              its rows
+//!   counts.rs            how many were acknowledged, kept outside it
+//!   cassettes.rs         cassette files
+//! wire/                FLOOR 2: the network seen from inside
+//!   message.rs           HTTP messages, streamed, held, owned
+//!   coding.rs            content codings
+//!   tls.rs               the crypto provider, roots, trust bundles
+//!   authority.rs         the root certificate and the leaves it signs
+//!   upstream.rs          the way to the real Graph
+//!
+//! tape/                FLOOR 1: the product; pure
+//!   scribe.rs            the one road from wire form to tape form, and back
+//!   redact.rs            secrets out
+//!   ids.rs               which strings are ids; ids to placeholders
+//!   guid.rs              GUIDs, and where they stand in a text
+//!   template.rs          text with placeholders
+//!   body.rs              bodies in a cassette
+//!   cassette.rs          the file format and its versions
+//!   walk.rs              Place, and the one walk over every value of a message
+//!   route.rs             METHOD path-pattern
+//!   matching.rs          what is compared of a request
+//!   index.rs             a cassette made ready to answer
+//!   bindings.rs          what a session has settled: live ids, plays
+//!   playing.rs           a request answered: chosen, bound, spoken
+//!   mint.rs              sealed ids: derived GUIDs that say what they stand for
+//!   miss.rs              why nothing answers
+//!   graph.rs             all that is peculiar to Microsoft Graph
+//!   exchange.rs          Request, Response, Exchange, and Taped
+//! platform.rs          FLOOR 1: what depends on the operating system
+//! ```
+//!
+//! # The promises
+//!
+//! 1. **Offline by construction.** [`session::replay::Player`] holds nothing that can reach a network.
+//! 2. **The renaming law.** Requests under renamed ids get the recorded answers under the same renaming.
+//! 3. **Deterministic.** A cassette, a seed and a set of requests give the same bytes in every process.
+//! 4. **No secret on disk.** [`store`] takes only [`tape::exchange::Taped`], and only [`tape`] makes that.
+//! 5. **What the client was told is kept.** An exchange is on the disk before its client sees the end of the answer.
+//!
+//! # The walk of one request
+//!
+//! *Recorded*: [`proxy::server`] accepts; [`proxy::connection`] tells TLS from HTTP and opens a CONNECT with a leaf of
+//! [`wire::authority`]; [`proxy::answer`] hands the request to [`session::record`], which asks [`wire::upstream`], takes
+//! the exchange down the road of [`tape::scribe`] and waits for [`store::journal`] to have it on the disk. At the end
+//! [`app::run`] seals the take: [`tape::ids`] learns from all of it which strings are ids, and [`store::cassettes`]
+//! writes the file.
+//!
+//! *Replayed*: the same way to [`proxy::answer`], down the same road, and then [`session::replay`]: [`tape::matching`]
+//! reads the request, [`tape::index`] finds the exchange, [`tape::playing`] binds its ids and speaks the answer; or
+//! [`tape::miss`] says why there is none.
+
 pub mod app;
 pub mod child;
 pub mod cli;

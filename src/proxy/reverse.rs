@@ -28,9 +28,9 @@ pub fn target<B>(front: &Front, via: &Via, request: &Request<B>) -> Result<Targe
             Err(Fault::BadRequest(format!("the request is for `{named}`, but it came over a connection to {to}")))
         }
         (Via::As(target), _) => Ok(target.clone()),
-        // A client whose name service was bent to the deck speaks to it as to Graph.
+        // A client whose name service was bent to the deck speaks to it as to Graph, at the deck's port.
         (Via::Own, Some(named)) if front.hosts.kind(split_port(named).0) != HostKind::Other => {
-            Ok(front.hosts.target(named, true))
+            Ok(front.hosts.target(split_port(named).0, true))
         }
         (Via::Own, _) => Ok(front.hosts.target(&front.hosts.reverse, true)),
     }

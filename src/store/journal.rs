@@ -5,6 +5,8 @@
 //! more than some kilobytes go to files that are never synced, so rows are cut into pieces; damage shows as a panic
 //! or as an empty store, so panics are caught and rows are counted outside.
 
+use super::counts::{count_file, open_count, read_count, write_count};
+use super::rows::{framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
@@ -25,8 +27,6 @@ const PIECE: usize = 8 * 1024;
 const CACHE: u64 = 64 * 1024 * 1024;
 /// The most appends that one commit takes together.
 const BATCH: usize = 1024;
-/// What stands before the first piece of a row: arrival (8), length (8) and BLAKE3 digest (32).
-const HEAD: usize = 48;
 
 /// A store of takes in a folder, open in this process only.
 #[derive(Debug)]
@@ -357,56 +357,6 @@ fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> sled::Resul
             Err(damaged(said.unwrap_or("its content makes no sense").lines().next().unwrap_or_default().to_owned()))
         }
     }
-}
-
-fn framed(arrival: u64, row: &[u8]) -> Vec<u8> {
-    let mut framed = Vec::with_capacity(HEAD + row.len());
-    framed.extend_from_slice(&arrival.to_be_bytes());
-    framed.extend_from_slice(&(row.len() as u64).to_be_bytes());
-    framed.extend_from_slice(blake3::hash(row).as_bytes());
-    framed.extend_from_slice(row);
-    framed
-}
-
-fn unframed(framed: &[u8]) -> Option<(u64, &[u8])> {
-    let (head, row) = framed.split_at_checked(HEAD)?;
-    let whole = head[8..16] == (row.len() as u64).to_be_bytes() && head[16..] == *blake3::hash(row).as_bytes();
-    whole.then_some((u64::from_be_bytes(head[..8].try_into().ok()?), row))
-}
-
-fn row_key(take: u64, number: u64, piece: u32) -> [u8; 20] {
-    let mut key = [0; 20];
-    key[..8].copy_from_slice(&take.to_be_bytes());
-    key[8..16].copy_from_slice(&number.to_be_bytes());
-    key[16..].copy_from_slice(&piece.to_be_bytes());
-    key
-}
-
-fn row_number(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.get(8..16)?.try_into().ok()?))
-}
-
-fn take_number(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.try_into().ok()?))
-}
-
-fn count_file(path: &Path, take: u64) -> PathBuf {
-    path.join("counts").join(take.to_string())
-}
-
-fn open_count(path: &Path, take: u64) -> io::Result<File> {
-    fs::create_dir_all(path.join("counts"))?;
-    OpenOptions::new().create(true).truncate(false).write(true).open(count_file(path, take))
-}
-
-fn read_count(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
-/// Writes the count over the last one, always as long, so that no crash leaves half a number.
-fn write_count(file: &mut File, count: u64) -> io::Result<()> {
-    io::Seek::rewind(file)?;
-    file.write_all(format!("{count:020}\n").as_bytes())
 }
 
 #[cfg(test)]

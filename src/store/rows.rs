@@ -1,0 +1,38 @@
+//! How exchanges stand in the journal: keys in order of take and commit, rows that can tell whether they are whole.
+
+/// What stands before the first piece of a row: arrival (8), length (8) and BLAKE3 digest (32).
+const HEAD: usize = 48;
+
+/// A row with its head.
+pub(super) fn framed(arrival: u64, row: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::with_capacity(HEAD + row.len());
+    framed.extend_from_slice(&arrival.to_be_bytes());
+    framed.extend_from_slice(&(row.len() as u64).to_be_bytes());
+    framed.extend_from_slice(blake3::hash(row).as_bytes());
+    framed.extend_from_slice(row);
+    framed
+}
+
+/// The arrival and the row, if it is whole.
+pub(super) fn unframed(framed: &[u8]) -> Option<(u64, &[u8])> {
+    let (head, row) = framed.split_at_checked(HEAD)?;
+    let whole = head[8..16] == (row.len() as u64).to_be_bytes() && head[16..] == *blake3::hash(row).as_bytes();
+    whole.then_some((u64::from_be_bytes(head[..8].try_into().ok()?), row))
+}
+
+/// The key of a piece of a row: the `number`th of its take.
+pub(super) fn row_key(take: u64, number: u64, piece: u32) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..8].copy_from_slice(&take.to_be_bytes());
+    key[8..16].copy_from_slice(&number.to_be_bytes());
+    key[16..].copy_from_slice(&piece.to_be_bytes());
+    key
+}
+
+pub(super) fn row_number(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(8..16)?.try_into().ok()?))
+}
+
+pub(super) fn take_number(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
+}
