@@ -172,7 +172,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
             let run = run.settle(&mut config, false)?;
             block_on(run::replay(config, run))
         }
-        Command::Cassette { command } => cassette(&config, command).map(|()| 0),
+        Command::Cassette { command } => cassette(&config, command),
         Command::Ca { out } => {
             let authority = Authority::open(&authority::default_dir()?)?;
             put(out, &authority.root_pem()).map(|()| 0)
@@ -194,18 +194,23 @@ impl Run {
     }
 }
 
-fn cassette(config: &Config, command: CassetteCommand) -> Result<(), Fault> {
+fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
     match command {
-        CassetteCommand::Ls => put(None, &library::list(config)?),
-        CassetteCommand::Show { name } => put(None, &library::show(config, &name)?),
-        CassetteCommand::Export { name, take, out } => put(out, &library::export(config, &name, take)?),
+        CassetteCommand::Ls => put(None, &library::list(config)?)?,
+        CassetteCommand::Show { name } => put(None, &library::show(config, &name)?)?,
+        CassetteCommand::Export { name, take, out } => put(out, &library::export(config, &name, take)?)?,
         CassetteCommand::Import { file, name, force } => {
             let path = library::import(config, &file, name, force)?;
-            put(None, &format!("imported {} as {}\n", file.display(), path.display()))
+            put(None, &format!("imported {} as {}\n", file.display(), path.display()))?;
         }
-        CassetteCommand::Check { files } => put(None, &library::check(config, &files)?),
-        CassetteCommand::Rm { name } => put(None, &library::remove(config, &name)?),
+        CassetteCommand::Check { files } => {
+            let (text, good) = library::check(config, &files)?;
+            put(None, &text)?;
+            return Ok(if good { 0 } else { 2 });
+        }
+        CassetteCommand::Rm { name } => put(None, &library::remove(config, &name)?)?,
     }
+    Ok(0)
 }
 
 fn flag(flag: &'static str) -> impl Fn(String) -> Fault {

@@ -144,11 +144,11 @@ fn redacted(file: &Path, cassette: &Cassette) -> Result<Cassette, Fault> {
     Ok(Cassette { ids: cassette.ids.clone(), entries })
 }
 
-/// Sees that cassette files can be used: these, or all in the folder. Returns a line for each.
+/// Sees whether cassette files can be used: these, or all in the folder. Returns a line for each, and whether all can.
 ///
 /// # Errors
-/// The first fault found.
-pub fn check(config: &Config, files: &[PathBuf]) -> Result<String, Fault> {
+/// When the folder cannot be read.
+pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     let mut paths = files.to_vec();
     if paths.is_empty() {
@@ -156,14 +156,19 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<String, Fault> {
             paths.push(cassettes.path(&name)?);
         }
     }
-    let mut text = String::new();
+    let (mut text, mut good) = (String::new(), true);
     for path in paths {
-        let cassette = cassettes::load(&path)?.cassette;
-        let exchanges = count(cassette.entries.len() as u64);
-        index(&path, cassette)?;
-        writeln!(text, "{}: {exchanges}, good", path.display()).expect("a text takes a line");
+        let loaded = cassettes::load(&path).map_err(Fault::from);
+        let line = match loaded.and_then(|loaded| index(&path, loaded.cassette)) {
+            Ok(index) => format!("{}: {}, good", path.display(), count(index.len() as u64)),
+            Err(fault) => {
+                good = false;
+                fault.to_string()
+            }
+        };
+        writeln!(text, "{line}").expect("a text takes a line");
     }
-    Ok(text)
+    Ok((text, good))
 }
 
 fn index(path: &Path, cassette: Cassette) -> Result<Index, Fault> {

@@ -231,7 +231,8 @@ fn close_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, f
 fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
     let takes = store.takes()?;
     let exchanges = takes.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges);
-    Ok(format!("the {} of this take are kept: graphdeck cassette export {name} --take {take}", count(exchanges)))
+    let kept = count(exchanges);
+    Ok(format!("this take is kept, with {kept}: graphdeck cassette export {name} --take {take}"))
 }
 
 /// A number of exchanges in words.

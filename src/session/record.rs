@@ -189,13 +189,21 @@ struct Hole<'a> {
     tally: &'a Tally,
     request: String,
     why: Option<String>,
-    filled: bool,
+    state: HoleState,
+}
+
+#[derive(PartialEq, Eq)]
+enum HoleState {
+    Open,
+    /// The client is told why, and so is the log.
+    Told,
+    Filled,
 }
 
 impl<'a> Hole<'a> {
     fn open(tally: &'a Tally, head: &Parts, target: &Target) -> Self {
         let request = format!("{} https://{}{}", head.method, target.host, head.uri.path());
-        Self { tally, request, why: None, filled: false }
+        Self { tally, request, why: None, state: HoleState::Open }
     }
 
     fn say(&mut self, why: String) {
@@ -204,20 +212,24 @@ impl<'a> Hole<'a> {
 
     fn because(&mut self, fault: Fault) -> Fault {
         self.say(fault.to_string());
+        self.state = HoleState::Told;
         fault
     }
 
     fn fill(&mut self) {
-        self.filled = true;
+        self.state = HoleState::Filled;
     }
 }
 
 impl Drop for Hole<'_> {
     fn drop(&mut self) {
-        if !self.filled {
-            let why = self.why.as_deref().unwrap_or("the client went away before it was answered");
-            tracing::warn!("not recorded: {}: {why}", self.request);
-            self.tally.hole(&self.request, why);
+        if self.state == HoleState::Filled {
+            return;
         }
+        let why = self.why.as_deref().unwrap_or("the client went away before it was answered");
+        if self.state == HoleState::Open {
+            tracing::warn!("not recorded: {}: {why}", self.request);
+        }
+        self.tally.hole(&self.request, why);
     }
 }

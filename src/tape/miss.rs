@@ -26,6 +26,21 @@ pub struct Miss {
     pub difference: Option<Difference>,
 }
 
+impl Miss {
+    /// What to do about it.
+    #[must_use]
+    pub fn way_out(&self) -> String {
+        match &self.difference {
+            Some(Difference { place: place @ (Place::Json(_) | Place::Query(_)), id: None, .. }) => {
+                format!(
+                    "Record it anew, or let it differ with `ignore = [\"{place}\"]` in a [[match]] rule of config.toml"
+                )
+            }
+            _ => "To have it, record it: graphdeck record NAME --all -- COMMAND".to_owned(),
+        }
+    }
+}
+
 /// A place where a request is not as the recorded one was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

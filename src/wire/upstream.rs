@@ -137,17 +137,23 @@ pub fn broken(host: &str, fault: &hyper::Error) -> Fault {
 }
 
 fn classify(host: String, fault: &Error) -> Fault {
-    let mut cause = fault.source();
-    while let Some(inner) = cause {
-        let tls = inner.downcast_ref::<rustls::Error>();
-        let in_io = || inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>();
-        if let Some(rustls::Error::InvalidCertificate(why)) = tls.or_else(in_io) {
-            return Fault::Untrusted { host, why: why.to_string() };
-        }
-        cause = inner.source();
+    if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(fault) {
+        return Fault::Untrusted { host, why: why.to_string() };
     }
     let why = fault.source().map_or_else(|| fault.to_string(), told);
     if fault.is_connect() { Fault::Unreachable { host, why } } else { Fault::Broken { host, why } }
+}
+
+/// The error of TLS among the causes of an error; I/O errors do not show what they hold as their cause.
+fn tls_error<'a>(fault: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = fault.downcast_ref::<rustls::Error>() {
+        return Some(found);
+    }
+    let held = fault.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match held {
+        Some(held) => tls_error(held),
+        None => tls_error(fault.source()?),
+    }
 }
 
 /// An error with its causes, each said once.

@@ -5,8 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top floor to the bottom one; rooms on one floor do not name one another.
-const FLOORS: [&[&str]; 8] =
-    [&["main"], &["cli"], &["app"], &["child", "config"], &["proxy"], &["session"], &["store", "wire"], &["platform", "tape"]];
+const FLOORS: [&[&str]; 8] = [
+    &["main"],
+    &["cli"],
+    &["app"],
+    &["child", "config"],
+    &["proxy"],
+    &["session"],
+    &["store", "wire"],
+    &["platform", "tape"],
+];
 
 /// What config and child may name besides the floors below: they stand beside the house, not on a floor of it.
 const BESIDE: [(&str, &[&str]); 2] = [("config", &["tape"]), ("child", &["platform", "wire"])];
@@ -72,7 +80,19 @@ fn a_room_names_only_rooms_below_it() {
 #[test]
 fn tape_is_pure() {
     for (file, room, text) in house().into_iter().filter(|(_, room, _)| room == "tape") {
-        for outside in ["std::fs", "std::net", "std::time", "std::env", "std::process", "std::thread", "tokio", "hyper", "async ", "rand", "SystemTime"] {
+        for outside in [
+            "std::fs",
+            "std::net",
+            "std::time",
+            "std::env",
+            "std::process",
+            "std::thread",
+            "tokio",
+            "hyper",
+            "async ",
+            "rand",
+            "SystemTime",
+        ] {
             let used = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(outside));
             assert!(!used, "{file} ({room}) uses {outside}");
         }
@@ -91,9 +111,17 @@ fn the_player_holds_no_way_to_the_network() {
 
 #[test]
 fn each_large_dependency_has_one_home() {
-    for (name, home) in [("sled", "store/journal.rs"), ("rcgen", "wire/authority.rs"), ("clap", "cli.rs"), ("toml", "config/written.rs")] {
+    for (name, home) in [
+        ("sled", "store/journal.rs"),
+        ("rcgen", "wire/authority.rs"),
+        ("clap", "cli.rs"),
+        ("toml", "config/written.rs"),
+    ] {
         for (file, _, text) in house().into_iter().filter(|(file, ..)| file != home) {
-            assert!(!text.contains(&format!("use {name}::")) && !text.contains(&format!(" {name}::")), "{file} uses {name}");
+            assert!(
+                !text.contains(&format!("use {name}::")) && !text.contains(&format!(" {name}::")),
+                "{file} uses {name}"
+            );
         }
     }
 }

@@ -69,7 +69,9 @@ async fn every_documented_example_replays_under_renamed_ids() {
         }
         let renamed = |text: &str, minted: &[(String, String)]| {
             let mut text = text.to_owned();
-            for (from, to) in [("0385114b", "aaaaaaa1"), ("b3c5a87e", "aaaaaaa2"), ("72889532", "aaaaaaa3"), ("d41fae35", "aaaaaaa4")] {
+            for (from, to) in
+                [("0385114b", "aaaaaaa1"), ("b3c5a87e", "aaaaaaa2"), ("72889532", "aaaaaaa3"), ("d41fae35", "aaaaaaa4")]
+            {
                 text = text.replace(from, to);
             }
             minted.iter().fold(text, |text, (from, to)| text.replace(from, to))

@@ -1,1 +1,114 @@
-//! todo
+//! What a recording lets past: other routes of Graph as a stream, other hosts unopened.
+
+use crate::support::client::through;
+use crate::support::deck::Project;
+use crate::support::graph::{Graph, Reply};
+use crate::support::{CONFIG, status, statuses};
+use reqwest::{Certificate, Client, Proxy};
+use std::sync::Mutex;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_route_selects_passes_and_is_told_at_the_end() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let deck = project.record("some", &graph, &[]);
+    let client = through(&deck, &ca_pem);
+    let list = "https://graph.microsoft.com/v1.0/deviceManagement/deviceConfigurations";
+    for _ in 0..3 {
+        client.get(list).send().await.unwrap();
+    }
+    client.post(format!("https://graph.microsoft.com{}", statuses(CONFIG))).body(status("a")).send().await.unwrap();
+    client.get(format!("https://graph.microsoft.com{}", statuses(CONFIG))).send().await.unwrap();
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(0));
+    insta::assert_snapshot!(ended.stderr);
+    assert_eq!(project.cassette_json("some")["exchanges"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_and_all_widen_what_is_recorded() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    project.write("config.toml", "[record]\nroutes = [\"GET /deviceManagement/**\"]\n");
+    for (options, expected) in [(&[][..], 1), (&["--all"], 2)] {
+        let deck = project.record("wide", &graph, options);
+        let client = through(&deck, &ca_pem);
+        client.get(format!("https://graph.microsoft.com{}", statuses(CONFIG))).send().await.unwrap();
+        client.post(format!("https://graph.microsoft.com{}", statuses(CONFIG))).body(status("a")).send().await.unwrap();
+        deck.stop();
+        assert_eq!(project.cassette_json("wide")["exchanges"].as_array().unwrap().len(), expected, "{options:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_passing_answer_streams() {
+    let (go, until) = tokio::sync::oneshot::channel();
+    let until = Mutex::new(Some(until));
+    let graph =
+        Graph::answering(move |_| Reply::new(200, "first second").held_after(6, until.lock().unwrap().take().unwrap()))
+            .await;
+    let project = Project::new();
+    let ca_pem = project.run(&["ca"]).stdout;
+    let deck = project.record("stream", &graph, &[]);
+    let mut response = through(&deck, &ca_pem).get("https://graph.microsoft.com/v1.0/reports").send().await.unwrap();
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "first ");
+    go.send(()).unwrap();
+    assert_eq!(response.bytes().await.unwrap(), "second");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_hosts_are_tunnelled_unopened() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let deck = project.record("tunnel", &graph, &[]);
+    // This client trusts the stand-in alone: what it is shown is the host's own certificate.
+    let root = Certificate::from_pem(&std::fs::read(graph.ca_file()).unwrap()).unwrap();
+    let proxy = Proxy::https(format!("http://{}", deck.address)).unwrap();
+    let client = Client::builder().tls_certs_only([root]).proxy(proxy).build().unwrap();
+    let url = format!("https://localhost:{}/v1.0{}", graph.address.port(), statuses(CONFIG));
+    assert_eq!(client.post(url).body(status("a")).send().await.unwrap().status(), 201);
+    drop(client);
+    let ended = deck.stop();
+    assert!(ended.stderr.contains("passed through unopened: localhost:"), "{}", ended.stderr);
+    assert!(!project.file("cassettes/tunnel.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_documented_path_is_recorded() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let deck = project.record("paths", &graph, &[]);
+    let client = through(&deck, &ca_pem);
+    let chains = include_str!("../data/userstatuses-paths-beta.txt");
+    let seed = ["", "/rootCertificate", "/identityCertificate", "/identityCertificate/rootCertificate"];
+    let seed = seed.map(|between| format!("/deviceManagement/deviceConfigurations/{{id}}{between}/userStatuses"));
+    let others = [
+        "/deviceManagement/deviceConfigurations('{id}')/userStatuses",
+        "/deviceManagement/deviceConfigurations(%27{id}%27)/userStatuses",
+        "//deviceManagement/deviceConfigurations/{id}/rootCertificate//userStatuses/",
+        "/deviceappManagement/mobileapps/{id}/USERSTATUSES",
+        "/deviceManagement/deviceCompliancePolicies/{id}/userStatuses",
+        "/deviceAppManagement/iosLobAppProvisioningConfigurations/{id}/userStatuses",
+    ];
+    let paths: Vec<String> = chains.lines().map(str::to_owned).chain(seed).chain(others.map(str::to_owned)).collect();
+    for path in &paths {
+        let url = format!("https://graph.microsoft.com/beta{}", path.replace("{id}", CONFIG));
+        client.post(url).body(status("a")).send().await.unwrap();
+    }
+    deck.stop();
+    let cassette = project.cassette_json("paths");
+    let recorded: Vec<&str> =
+        cassette["exchanges"].as_array().unwrap().iter().map(|e| e["request"]["url"].as_str().unwrap()).collect();
+    assert_eq!(recorded.len(), paths.len());
+    for (url, path) in recorded.iter().zip(&paths) {
+        let names = url.replace("{{deviceConfigurations.1}}", "{id}").replace("https://graph.microsoft.com/beta", "");
+        assert_eq!(names, *path);
+    }
+
+    let deck = project.replay("paths", &["--strict"]);
+    let client = through(&deck, &ca_pem);
+    for path in &paths {
+        let url = format!("https://graph.microsoft.com/beta{}", path.replace("{id}", crate::support::OTHER_CONFIG));
+        assert_eq!(client.post(url).body(status("a")).send().await.unwrap().status(), 201, "{path}");
+    }
+    assert_eq!(deck.stop().code, Some(0));
+}

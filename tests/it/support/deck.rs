@@ -1,6 +1,8 @@
 //! A deck as its users start it: the program itself, in a folder of its own.
 
 use super::graph::Graph;
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -62,8 +64,11 @@ impl Project {
     /// Records a program behind the deck, against a stand-in.
     pub fn record_command(&self, name: &str, graph: &Graph, options: &[&str], program: &[&str]) -> Ended {
         let upstream = upstream(graph);
-        let arguments: Vec<&str> =
-            ["record", name].into_iter().chain(upstream.iter().map(String::as_str)).chain(options.iter().copied()).collect();
+        let arguments: Vec<&str> = ["record", name]
+            .into_iter()
+            .chain(upstream.iter().map(String::as_str))
+            .chain(options.iter().copied())
+            .collect();
         self.run(&[&arguments[..], &["--"], program].concat())
     }
 
@@ -156,15 +161,26 @@ impl<'a> Deck<'a> {
         deck
     }
 
-    /// Waits for a line on standard error with `part` in it.
+    /// Waits until there is a line on standard error with `part` in it.
     pub fn wait_for_line(&mut self, part: &str) -> String {
+        if let Some(line) = self.seen.lines().find(|line| line.contains(part)) {
+            return line.to_owned();
+        }
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {part:?} in:\n{}", self.seen));
+            let line = self
+                .lines
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|_| panic!("no line with {part:?} in:\n{}", self.seen));
             self.seen += &format!("{line}\n");
             if line.contains(part) {
                 return line;
             }
         }
+    }
+
+    /// Everything that it has said so far.
+    pub fn said(&self) -> &str {
+        &self.seen
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -175,15 +191,15 @@ impl<'a> Deck<'a> {
         self.child.id()
     }
 
-    /// Sends it a signal by name.
-    pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
-        assert!(status.success());
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let process = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        kill_process(process, signal).unwrap();
     }
 
     /// Asks it to end, and waits until it has.
     pub fn stop(self) -> Ended {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.wait()
     }
 

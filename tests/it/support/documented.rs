@@ -43,7 +43,8 @@ pub fn examples() -> Vec<Example> {
         for step in STEPS {
             let name = format!("{family}{step}1");
             let example = parsed.iter().find(|example| example["name"] == name.as_str()).unwrap();
-            let created = parsed.iter().find(|example| example["name"] == format!("{family}-create#1").as_str()).unwrap();
+            let created =
+                parsed.iter().find(|example| example["name"] == format!("{family}-create#1").as_str()).unwrap();
             ordered.push(fill(&name, example, created["response"]["body"]["id"].as_str().unwrap()));
         }
     }
@@ -84,9 +85,9 @@ pub async fn graph() -> Graph {
 
 fn answer(examples: &[Example], asked: &Asked) -> Reply {
     let sent: Option<Value> = serde_json::from_slice(&asked.body).ok();
-    let found = examples.iter().find(|example| {
-        (example.method == asked.method) && (example.path == asked.target) && (example.sent == sent)
-    });
+    let found = examples
+        .iter()
+        .find(|example| (example.method == asked.method) && (example.path == asked.target) && (example.sent == sent));
     let example = found.unwrap_or_else(|| panic!("{} {} is not documented", asked.method, asked.target));
     match &example.answered {
         None => Reply::new(example.status, "").as_graph(),

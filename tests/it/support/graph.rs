@@ -35,13 +35,21 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
-    /// After how many bytes of the body the connection breaks.
-    pub cut: Option<usize>,
+    /// After how many bytes of the body something happens to it.
+    pub fate: Option<(usize, Fate)>,
+}
+
+/// What happens to a body on its way.
+pub enum Fate {
+    /// The connection breaks.
+    Cut,
+    /// The rest waits until it is let go.
+    Held(tokio::sync::oneshot::Receiver<()>),
 }
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), cut: None }
+        Self { status, headers: Vec::new(), body: body.into(), fate: None }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -50,7 +58,12 @@ impl Reply {
     }
 
     pub fn cut_after(mut self, bytes: usize) -> Self {
-        self.cut = Some(bytes);
+        self.fate = Some((bytes, Fate::Cut));
+        self
+    }
+
+    pub fn held_after(mut self, bytes: usize, until: tokio::sync::oneshot::Receiver<()>) -> Self {
+        self.fate = Some((bytes, Fate::Held(until)));
         self
     }
 
@@ -86,6 +99,7 @@ type Handler = dyn Fn(&Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>> + S
 pub struct Graph {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    came: Arc<tokio::sync::Notify>,
     connections: Arc<Mutex<usize>>,
     dir: tempfile::TempDir,
     task: tokio::task::JoinHandle<()>,
@@ -126,7 +140,12 @@ impl Graph {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
-        let answer: Arc<Handler> = Arc::new(answer);
+        let came = Arc::new(tokio::sync::Notify::new());
+        let notify = Arc::clone(&came);
+        let answer: Arc<Handler> = Arc::new(move |asked| {
+            notify.notify_one();
+            answer(asked)
+        });
         let (log, count) = (Arc::clone(&asked), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
@@ -135,12 +154,19 @@ impl Graph {
                 open.spawn(serve(acceptor.clone(), stream, Arc::clone(&answer), Arc::clone(&log)));
             }
         });
-        Self { address, asked, connections, dir, task }
+        Self { address, asked, came, connections, dir, task }
     }
 
     /// The root that its certificate verifies under.
     pub fn ca_file(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
+    }
+
+    /// Waits until so many requests have come.
+    pub async fn wait_for(&self, requests: usize) {
+        while self.asked.lock().unwrap().len() < requests {
+            self.came.notified().await;
+        }
     }
 
     /// Everything that was asked so far.
@@ -170,13 +196,21 @@ fn certificate(dir: &Path, protocols: &[&[u8]]) -> ServerConfig {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], rustls::pki_types::PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into()))
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            rustls::pki_types::PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into()),
+        )
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     config
 }
 
-async fn serve(acceptor: TlsAcceptor, stream: tokio::net::TcpStream, answer: Arc<Handler>, log: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(
+    acceptor: TlsAcceptor,
+    stream: tokio::net::TcpStream,
+    answer: Arc<Handler>,
+    log: Arc<Mutex<Vec<Asked>>>,
+) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: Request<Incoming>| {
@@ -208,9 +242,12 @@ async fn respond(request: Request<Incoming>, answer: &Arc<Handler>, log: &Mutex<
     };
     log.lock().unwrap().push(asked.clone());
     let reply = answer(&asked).await;
-    let body = match reply.cut {
+    let body = match reply.fate {
         None => Full::new(reply.body).map_err(|never| match never {}).boxed_unsync(),
-        Some(bytes) => Cut(Some(reply.body.slice(..bytes))).boxed_unsync(),
+        Some((bytes, fate)) => {
+            let rest = reply.body.slice(bytes..);
+            Fated { first: Some(reply.body.slice(..bytes)), rest: Some(rest), fate }.boxed_unsync()
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap();
@@ -221,18 +258,31 @@ async fn respond(request: Request<Incoming>, answer: &Arc<Handler>, log: &Mutex<
     response
 }
 
-/// A body that breaks off.
-struct Cut(Option<Bytes>);
+/// A body to which something happens on its way.
+struct Fated {
+    first: Option<Bytes>,
+    rest: Option<Bytes>,
+    fate: Fate,
+}
 
-impl hyper::body::Body for Cut {
+impl hyper::body::Body for Fated {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        Poll::Ready(Some(match self.0.take() {
-            Some(bytes) => Ok(Frame::data(bytes)),
-            None => Err(std::io::Error::other("cut")),
-        }))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if let Fate::Held(until) = &mut self.fate {
+            std::task::ready!(Pin::new(until).poll(cx)).unwrap();
+            self.fate = Fate::Cut;
+            return Poll::Ready(self.rest.take().map(|rest| Ok(Frame::data(rest))));
+        }
+        let cut = self.rest.is_some();
+        Poll::Ready(cut.then(|| Err(std::io::Error::other("cut"))))
     }
 }
 
@@ -291,7 +341,9 @@ impl Entities {
     }
 
     fn missing(key: &str) -> Reply {
-        let message = format!("Resource '{key}' does not exist or one of its queried reference-property objects are not present.");
+        let message = format!(
+            "Resource '{key}' does not exist or one of its queried reference-property objects are not present."
+        );
         Reply::json(404, &json!({ "error": { "code": "ResourceNotFound", "message": message } }))
     }
 }

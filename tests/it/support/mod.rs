@@ -18,3 +18,21 @@ pub fn statuses(config: &str) -> String {
 pub fn status(name: &str) -> String {
     format!(r##"{{"@odata.type":"#microsoft.graph.deviceConfigurationUserStatus","userDisplayName":"{name}"}}"##)
 }
+
+/// Whether a program is there that a test needs besides curl. CI installs them all; elsewhere the test says that it
+/// is left out (straight to standard error, since cargo shows nothing else of a test that passes).
+pub fn have(program: &str) -> bool {
+    use std::io::Write;
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
+    assert!(found || std::env::var_os("CI").is_none(), "{program} is missing, and CI leaves no test out");
+    if !found {
+        writeln!(
+            std::io::stderr(),
+            "left out, because {program} is not installed: {:?}",
+            std::thread::current().name()
+        )
+        .unwrap();
+    }
+    found
+}
