@@ -140,15 +140,7 @@ impl Written {
         if let Err(why) = check_address(&listen.value) {
             faults.push((listen.line, format!("listen: {why}")));
         }
-        let ids = had(self.ids);
-        let policy = match ids.value.as_str() {
-            "derive" => Policy::Derive,
-            "recorded" => Policy::Recorded,
-            other => {
-                faults.push((ids.line, format!("replay.ids: `{other}` is neither `derive` nor `recorded`")));
-                Policy::default()
-            }
-        };
+        let ids = check_policy(&had(self.ids), &mut faults);
         let body_limit = had(self.body_limit);
         let routes = each("record.routes", had(self.routes).value, &mut faults, |text| {
             Route::parse(text).map_err(|why| why.to_string())
@@ -172,7 +164,7 @@ impl Written {
             upstream_ca: upstream_ca.map(PathBuf::from),
             timeout: had(self.timeout).value,
             strict: had(self.strict).value,
-            ids: policy,
+            ids,
             seed: had(self.seed).value,
             rules: Rules::new(rules),
         })
@@ -210,6 +202,17 @@ impl WrittenRule {
             .map(|route| Rule { route, ignore })
             .map_err(|why| faults.push((route.line, format!("match.route: {why}"))))
             .ok()
+    }
+}
+
+fn check_policy(ids: &At<String>, faults: &mut Vec<written::Fault>) -> Policy {
+    match ids.value.as_str() {
+        "derive" => Policy::Derive,
+        "recorded" => Policy::Recorded,
+        other => {
+            faults.push((ids.line, format!("replay.ids: `{other}` is neither `derive` nor `recorded`")));
+            Policy::default()
+        }
     }
 }
 

@@ -57,11 +57,9 @@ pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Fu
 }
 
 /// Waits until the deck is to end.
-fn ended(mut ending: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-    async move {
-        // An error means that the deck has gone already.
-        let _ = ending.wait_for(|ending| *ending).await;
-    }
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // An error means that the deck has gone already.
+    let _ = ending.wait_for(|ending| *ending).await;
 }
 
 /// Waits for a step of the client's, but neither too long nor when the deck is to end.

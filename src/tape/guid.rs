@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn tokens_are_found_in_every_spelling_that_graph_uses() {
         for text in [
-            format!("{A}"),
+            A.to_owned(),
             format!("/deviceConfigurations/{A}/userStatuses"),
             format!("deviceConfigurations('{A}')"),
             format!("deviceConfigurations(%27{A}%27)"),

@@ -90,7 +90,7 @@ fn answer(examples: &[Example], asked: &Asked) -> Reply {
         .find(|example| (example.method == asked.method) && (example.path == asked.target) && (example.sent == sent));
     let example = found.unwrap_or_else(|| panic!("{} {} is not documented", asked.method, asked.target));
     match &example.answered {
-        None => Reply::new(example.status, "").as_graph(),
+        None => Reply::new(example.status, "").signed(),
         Some(body) if example.status == 201 => {
             let location = format!("https://graph.microsoft.com{}('{}')", asked.target, body["id"].as_str().unwrap());
             Reply::json(201, body).with("location", &location)

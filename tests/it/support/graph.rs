@@ -71,11 +71,11 @@ impl Reply {
     pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, body.to_string())
             .with("content-type", "application/json;odata.metadata=minimal;odata.streaming=true;charset=utf-8")
-            .as_graph()
+            .signed()
     }
 
-    /// Adds what Graph adds to every answer.
-    pub fn as_graph(self) -> Self {
+    /// Adds the headers that Graph adds to every answer.
+    pub fn signed(self) -> Self {
         self.with("cache-control", "no-cache")
             .with("odata-version", "4.0")
             .with("strict-transport-security", "max-age=31536000")
@@ -313,7 +313,7 @@ impl Entities {
                     }
                     _ => {
                         entities.remove(at);
-                        Reply::new(204, "").as_graph()
+                        Reply::new(204, "").signed()
                     }
                 },
             },
