@@ -17,5 +17,6 @@ mod documented;
 mod fronts;
 mod passing;
 mod redaction;
+mod settings;
 mod shutdown;
 mod upstream;
