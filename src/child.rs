@@ -6,7 +6,7 @@ use crate::wire::tls;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -54,8 +54,13 @@ impl Fault {
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By itself, with this exit code.
-    Exited(u8),
+    /// With this exit code; `asked` tells whether a signal had asked for the end.
+    Exited {
+        /// The exit code.
+        code: u8,
+        /// Whether a signal came first.
+        asked: bool,
+    },
     /// It was killed, because a second signal asked to stop at once.
     AtOnce(Signal),
 }
@@ -164,7 +169,7 @@ pub async fn wait(mut child: Child, signals: &mut Signals) -> Ended {
     let mut asked = false;
     loop {
         let signal = tokio::select! {
-            status = child.wait() => return Ended::Exited(status.map_or(1, platform::exit_code)),
+            status = child.wait() => return Ended::Exited { code: status.map_or(1, platform::exit_code), asked },
             signal = signals.next() => signal,
         };
         if asked {
@@ -173,8 +178,8 @@ pub async fn wait(mut child: Child, signals: &mut Signals) -> Ended {
             return Ended::AtOnce(signal);
         }
         asked = true;
-        // On a terminal Ctrl-C goes to the whole group: the program has had it already.
-        let had_it = signal == Signal::Interrupt && io::stdin().is_terminal();
+        // At a terminal Ctrl-C goes to the whole group: the program has had it already.
+        let had_it = signal == Signal::Interrupt && platform::is_in_foreground();
         if let Some(process) = child.id().filter(|_| !had_it) {
             platform::pass_on(signal, process);
         }

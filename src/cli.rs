@@ -2,7 +2,7 @@
 
 use crate::app::{self, Fault, library, run};
 use crate::config::{self, Config};
-use crate::store::journal;
+use crate::store::engine;
 use crate::wire::authority::{self, Authority};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -48,9 +48,17 @@ enum Command {
     Replay {
         #[command(flatten)]
         run: Run,
-        /// Make repeats beyond the tape misses, and fail when an exchange is not used, such as in CI
-        #[arg(long, env = "GRAPHDECK_STRICT", value_parser = FalseyValueParser::new())]
-        strict: bool,
+        /// Make repeats beyond the tape misses, and fail when an exchange is not used: replay my-run --strict -- npm test
+        #[arg(
+            long,
+            env = "GRAPHDECK_STRICT",
+            value_parser = FalseyValueParser::new(),
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "true",
+            value_name = "true|false"
+        )]
+        strict: Option<bool>,
     },
     /// List, show, export, import, check and remove cassettes
     Cassette {
@@ -89,7 +97,7 @@ struct Upstream {
     /// PEM roots to trust for the upstream besides the system's, such as corporate-ca.pem
     #[arg(long, value_name = "FILE", env = "GRAPHDECK_UPSTREAM_CA")]
     upstream_ca: Option<PathBuf>,
-    /// Record every exchange with Graph, not only userStatuses POSTs, such as for a program's GETs
+    /// Record every exchange with Graph, not only userStatuses POSTs: record my-run --all -- npm test
     #[arg(long, env = "GRAPHDECK_ALL", value_parser = FalseyValueParser::new())]
     all: bool,
 }
@@ -121,7 +129,7 @@ enum CassetteCommand {
         /// The name it gets here, such as other-run [default: the file's name]
         #[arg(long)]
         name: Option<String>,
-        /// Replace a cassette of that name, such as after a review
+        /// Replace a cassette of that name: cassette import run.json --force
         #[arg(long)]
         force: bool,
     },
@@ -140,7 +148,7 @@ enum CassetteCommand {
 /// Does what the command line asks.
 #[must_use]
 pub fn main() -> ExitCode {
-    journal::hush_caught_panics();
+    engine::hush_caught_panics();
     start_log();
     let cli = Cli::parse();
     match dispatch(cli) {
@@ -168,7 +176,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
             block_on(run::record(config, run))
         }
         Command::Replay { run, strict } => {
-            config.strict |= strict;
+            config.strict = strict.unwrap_or(config.strict);
             let run = run.settle(&mut config, false)?;
             block_on(run::replay(config, run))
         }

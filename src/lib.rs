@@ -34,7 +34,9 @@
 //! store/               FLOOR 2: what survives on disk
 //!   takes.rs             what recording needs of a store
 //!   journal.rs           the store on sled
-//!   rows.rs              its rows
+//!   engine.rs            sled, its panics caught and its writes synced
+//!   committer.rs         the one thread that writes
+//!   rows.rs              the rows
 //!   counts.rs            how many were acknowledged, kept outside it
 //!   cassettes.rs         cassette files
 //! wire/                FLOOR 2: the network seen from inside

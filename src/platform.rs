@@ -13,7 +13,11 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    builder.create(path)?;
+    // It may have been there, and open to others.
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
 }
 
 /// A temporary file in `dir`, with the rights that any new file has there, to be renamed over another.
@@ -43,8 +47,6 @@ pub enum Signal {
     Interrupt,
     /// A polite end, as from a service manager.
     Terminate,
-    /// The terminal has gone.
-    Hangup,
 }
 
 impl Signal {
@@ -52,7 +54,6 @@ impl Signal {
     #[must_use]
     pub fn exit_code(self) -> u8 {
         128 + match self {
-            Self::Hangup => 1,
             Self::Interrupt => 2,
             Self::Terminate => 15,
         }
@@ -83,7 +84,7 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, pass_on};
+pub use system::{exit_code, is_in_foreground, pass_on};
 
 #[cfg(unix)]
 mod system {
@@ -94,11 +95,9 @@ mod system {
     use tokio::sync::mpsc::UnboundedSender;
 
     pub(super) fn forward(sender: &UnboundedSender<Signal>) -> io::Result<()> {
-        for (kind, meaning) in [
-            (SignalKind::interrupt(), Signal::Interrupt),
-            (SignalKind::terminate(), Signal::Terminate),
-            (SignalKind::hangup(), Signal::Hangup),
-        ] {
+        for (kind, meaning) in
+            [(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)]
+        {
             let mut stream = signal(kind)?;
             let sender = sender.clone();
             tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(meaning).is_ok() {} });
@@ -106,12 +105,18 @@ mod system {
         Ok(())
     }
 
+    /// Whether this process and its children are what a terminal's keys are for.
+    #[must_use]
+    pub fn is_in_foreground() -> bool {
+        let terminal = std::fs::File::open("/dev/tty");
+        terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp()))
+    }
+
     /// Passes a signal on to a program that this one started.
     pub fn pass_on(signal: Signal, process: u32) {
         let signal = match signal {
             Signal::Interrupt => rustix::process::Signal::INT,
             Signal::Terminate => rustix::process::Signal::TERM,
-            Signal::Hangup => rustix::process::Signal::HUP,
         };
         if let Some(process) = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw) {
             // It may have ended a moment ago, and then there is nobody to tell.
@@ -139,6 +144,12 @@ mod system {
             while tokio::signal::ctrl_c().await.is_ok() && sender.send(Signal::Interrupt).is_ok() {}
         });
         Ok(())
+    }
+
+    /// Always: the console tells every program in it of Ctrl-C.
+    #[must_use]
+    pub fn is_in_foreground() -> bool {
+        true
     }
 
     /// Does nothing: the console tells every program in it of Ctrl-C by itself.

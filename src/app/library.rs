@@ -39,7 +39,7 @@ pub fn list(config: &Config) -> Result<String, Fault> {
     let mut row = |name: &str, state: String| writeln!(text, "{name:width$}  {state}").expect("a text takes a line");
     for name in &names {
         match cassettes.load(name) {
-            Ok(loaded) => row(name, count(loaded.cassette.entries.len() as u64)),
+            Ok(cassette) => row(name, count(cassette.entries.len() as u64)),
             Err(fault) => row(name, fault.to_string()),
         }
     }
@@ -73,10 +73,10 @@ fn takes(store: &Path) -> Result<Vec<Take>, Fault> {
 /// When there is none of that name, or it cannot be used.
 pub fn show(config: &Config, name: &str) -> Result<String, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let loaded = cassettes.load(name)?;
-    let index = index(&cassettes.path(name)?, loaded.cassette.clone())?;
-    let entries = &loaded.cassette.entries;
-    let mut text = format!("{name}: {}, {} ids\n", count(entries.len() as u64), loaded.cassette.ids.len());
+    let cassette = cassettes.load(name)?;
+    let index = index(&cassettes.path(name)?, cassette.clone())?;
+    let entries = &cassette.entries;
+    let mut text = format!("{name}: {}, {} ids\n", count(entries.len() as u64), cassette.ids.len());
     let width = entries.len().to_string().len();
     for (number, entry) in (1..).zip(entries) {
         let (request, status) = (&entry.request, entry.response.status);
@@ -114,7 +114,7 @@ pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, 
     {
         return Ok(cassette.print());
     }
-    Ok(cassettes.load(name)?.cassette.print())
+    Ok(cassettes.load(name)?.print())
 }
 
 /// Takes a cassette file over into the folder of cassettes.
@@ -125,8 +125,7 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.unwrap_or_else(stem);
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let loaded = cassettes::load(file)?;
-    let redacted = redacted(file, &loaded.cassette)?;
+    let redacted = redacted(file, &cassettes::load(file)?)?;
     if !force && cassettes.contains(&name)? {
         return Err(cassettes::Fault::Exists(cassettes.path(&name)?).into());
     }
@@ -159,7 +158,7 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
         let loaded = cassettes::load(&path).map_err(Fault::from);
-        let line = match loaded.and_then(|loaded| index(&path, loaded.cassette)) {
+        let line = match loaded.and_then(|cassette| index(&path, cassette)) {
             Ok(index) => format!("{}: {}, good", path.display(), count(index.len() as u64)),
             Err(fault) => {
                 good = false;

@@ -10,9 +10,10 @@ use crate::session::Session;
 use crate::session::record::{self, Recorder};
 use crate::session::replay::Player;
 use crate::session::tally::{Mode, Tally};
-use crate::store::cassettes::{self, Cassettes, Loaded};
+use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::Takes;
+use crate::tape::cassette::Cassette;
 use crate::tape::graph;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// What a run is given besides the settings.
 #[derive(Debug, Default)]
@@ -67,12 +69,13 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
             return Err(fault);
         }
     };
+    journal.close(take)?;
     if let Ended::AtOnce(signal) = ended {
         say(format!("stopped at once; {}", kept(&*journal, take, &run.cassette)?));
         return Ok(signal.exit_code());
     }
-    let failed = matches!(ended, Ended::Exited(code) if code != 0);
-    close_take(&*journal, take, &cassettes, &run.cassette, failed)?;
+    let failed = program_failed(ended) || !front.session.tally().is_clean(false);
+    seal_take(&*journal, take, &cassettes, &run.cassette, failed)?;
     finish(&front, &run, false, ended)
 }
 
@@ -84,7 +87,9 @@ pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     let path = cassettes.path(&run.cassette)?;
     let signals = Signals::listen().map_err(Fault::System)?;
-    let Loaded { cassette, digest } = load(&cassettes, &config.store, &run.cassette)?;
+    let cassette = load(&cassettes, &config.store, &run.cassette)?;
+    // The text decides, not the file's bytes: a checkout may have changed its line ends.
+    let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
     let tally = Tally::new(Mode::Replay, &run.cassette, cassette.entries.len());
     let index = Index::new(cassette, config.rules.clone(), Mint::new(&config.seed, &digest))
         .map_err(|source| cassettes::Fault::Damaged { path, source })?;
@@ -140,14 +145,16 @@ async fn listen(address: &str) -> Result<TcpListener, Fault> {
 }
 
 /// The cassette of that name, or where there is none the last take of it that was interrupted.
-fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Loaded, Fault> {
-    if !cassettes.contains(name)?
-        && Journal::exists(store)
-        && let Some(cassette) = super::library::interrupted(store, name)?
-    {
-        say(format!("there is no sealed {name}: replaying its interrupted recording, straight from the store"));
-        let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
-        return Ok(Loaded { cassette, digest });
+fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Cassette, Fault> {
+    if !cassettes.contains(name)? && Journal::exists(store) {
+        match super::library::interrupted(store, name) {
+            Ok(Some(cassette)) => {
+                say(format!("there is no sealed {name}: replaying its interrupted recording, straight from the store"));
+                return Ok(cassette);
+            }
+            Ok(None) => {}
+            Err(fault) => say(format!("{fault}. It was not looked into for interrupted recordings")),
+        }
     }
     Ok(cassettes.load(name)?)
 }
@@ -183,18 +190,37 @@ async fn serve(
         }
         None => {
             signals.next().await;
-            Ended::Exited(0)
+            Ended::Exited { code: 0, asked: true }
         }
     };
     drop(stop);
-    if matches!(ended, Ended::AtOnce(_)) {
-        return Ok(ended);
+    Ok(match ended {
+        Ended::Exited { asked, .. } => drain(server, signals, asked).await.unwrap_or(ended),
+        Ended::AtOnce(_) => ended,
+    })
+}
+
+/// Waits for the exchanges under way. The first signal of a run only asks for the end, and here it has come already;
+/// the second, which `asked` says this one is, stops at once.
+async fn drain(mut server: JoinHandle<()>, mut signals: Signals, mut asked: bool) -> Option<Ended> {
+    loop {
+        tokio::select! {
+            // The server's task does not panic, and is not cancelled.
+            _ = &mut server => return None,
+            signal = signals.next() => {
+                if asked {
+                    return Some(Ended::AtOnce(signal));
+                }
+                asked = true;
+            }
+        }
     }
-    tokio::select! {
-        // The server's task does not panic, and is not cancelled.
-        _ = server => Ok(ended),
-        signal = signals.next() => Ok(Ended::AtOnce(signal)),
-    }
+}
+
+/// Whether a program failed by itself. One that a signal ended, as Ctrl-C does, was done.
+fn program_failed(ended: Ended) -> bool {
+    let by_signal = [Signal::Interrupt, Signal::Terminate].map(Signal::exit_code);
+    matches!(ended, Ended::Exited { code, asked } if code != 0 && !asked && !by_signal.contains(&code))
 }
 
 /// The address by which a program on this machine reaches the deck.
@@ -209,8 +235,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Seals a take, unless there is nothing in it, or its program failed and a cassette of that name stands.
-fn close_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, failed: bool) -> Result<(), Fault> {
+/// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands.
+fn seal_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, failed: bool) -> Result<(), Fault> {
     let exchanges = store.read(take)?;
     if exchanges.is_empty() {
         store.remove(take)?;
@@ -219,10 +245,14 @@ fn close_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, f
     }
     if failed && cassettes.contains(name)? {
         let kept = kept(store, take, name)?;
-        say(format!("the program failed, so {name} stays as it was; {kept}"));
+        say(format!("the recording failed, so {name} stays as it was; {kept}"));
         return Ok(());
     }
-    let path = cassettes.write(name, &seal(&exchanges))?;
+    let cassette = seal(&exchanges);
+    let path = cassettes.path(name)?;
+    // What cannot be read again must not take the place of the take.
+    Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
+    let path = cassettes.write(name, &cassette)?;
     store.remove(take)?;
     say(format!("recorded {} to {}", count(exchanges.len() as u64), path.display()));
     Ok(())
@@ -231,6 +261,10 @@ fn close_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, f
 fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
     let takes = store.takes()?;
     let exchanges = takes.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges);
+    if exchanges == 0 {
+        store.remove(take)?;
+        return Ok("nothing was recorded".to_owned());
+    }
     let kept = count(exchanges);
     Ok(format!("this take is kept, with {kept}: graphdeck cassette export {name} --take {take}"))
 }
@@ -254,8 +288,8 @@ fn finish(front: &Front, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fa
         written.map_err(|source| Fault::File { path: path.clone(), what: "written", source })?;
     }
     Ok(match ended {
-        Ended::Exited(0) => u8::from(!tally.is_clean(strict)),
-        Ended::Exited(code) => code,
+        Ended::Exited { code: 0, .. } => u8::from(!tally.is_clean(strict)),
+        Ended::Exited { code, .. } => code,
         Ended::AtOnce(signal) => Signal::exit_code(signal),
     })
 }

@@ -84,18 +84,14 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, Fault> {
-        let mut written = Written::read(SHIPPED).expect("the shipped config.toml is tested");
-        let faults = match Written::read(text) {
-            Ok(own) => {
-                written.overlay(own);
-                match written.check() {
-                    Ok(config) => return Ok(config),
-                    Err(faults) => faults,
-                }
-            }
-            Err(faults) => faults,
-        };
-        let mut faults = faults;
+        let (mut written, _) = Written::read(SHIPPED);
+        let (own, mut faults) = Written::read(text);
+        written.overlay(own);
+        match written.check() {
+            Ok(config) if faults.is_empty() => return Ok(config),
+            Ok(_) => {}
+            Err(more) => faults.extend(more),
+        }
         faults.sort();
         let faults = faults.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
         Err(Fault::Faults { path: path.to_owned(), faults })
@@ -105,7 +101,7 @@ impl Config {
 impl Default for Config {
     /// What the shipped `config.toml` says.
     fn default() -> Self {
-        let written = Written::read(SHIPPED).expect("the shipped config.toml is tested");
+        let (written, _) = Written::read(SHIPPED);
         written.check().expect("the shipped config.toml is tested")
     }
 }
@@ -145,6 +141,8 @@ impl Written {
         let routes = each("record.routes", had(self.routes).value, &mut faults, |text| {
             Route::parse(text).map_err(|why| why.to_string())
         });
+        let hosts = each("graph.hosts", had(self.hosts).value, &mut faults, check_host);
+        let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
         let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&mut faults)).collect();
         let upstream_ca = Some(had(self.upstream_ca).value).filter(|path| !path.is_empty());
@@ -157,8 +155,8 @@ impl Written {
             cassettes: had(self.cassettes).value.into(),
             cassette: had(self.cassette).value,
             body_limit: usize::try_from(body_limit.value).unwrap_or(usize::MAX),
-            hosts: had(self.hosts).value.into_iter().map(|host| host.value.to_ascii_lowercase()).collect(),
-            reverse: had(self.reverse).value.to_ascii_lowercase(),
+            hosts,
+            reverse: reverse.into_iter().next().expect("one was checked"),
             routes,
             connect_to: connect_to.into_iter().collect(),
             upstream_ca: upstream_ca.map(PathBuf::from),
@@ -205,6 +203,13 @@ impl WrittenRule {
     }
 }
 
+/// Sees that a text is the name of a host, and no more.
+fn check_host(text: &str) -> Result<String, String> {
+    let good = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    let wrong = || format!("`{text}` is no name of a host, such as graph.microsoft.com");
+    if good { Ok(text.to_ascii_lowercase()) } else { Err(wrong()) }
+}
+
 fn check_policy(ids: &At<String>, faults: &mut Vec<written::Fault>) -> Policy {
     match ids.value.as_str() {
         "derive" => Policy::Derive,
@@ -221,7 +226,10 @@ fn check_policy(ids: &At<String>, faults: &mut Vec<written::Fault>) -> Policy {
 /// # Errors
 /// Words for what is wrong.
 pub fn check_address(text: &str) -> Result<(), String> {
-    let good = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let good = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        !host.is_empty() && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
+    });
     if good { Ok(()) } else { Err(format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:8080")) }
 }
 
@@ -233,7 +241,7 @@ pub fn parse_connect_to(text: &str) -> Result<(String, String), String> {
     let wrong = || format!("`{text}` is not HOST=ADDRESS:PORT, such as graph.microsoft.com=127.0.0.1:9443");
     let (host, address) = text.split_once('=').ok_or_else(wrong)?;
     check_address(address).map_err(|_| wrong())?;
-    if host.is_empty() { Err(wrong()) } else { Ok((host.to_ascii_lowercase(), address.to_owned())) }
+    Ok((check_host(host).map_err(|_| wrong())?, address.to_owned()))
 }
 
 #[cfg(test)]
@@ -243,8 +251,8 @@ mod tests {
 
     #[test]
     fn the_shipped_file_has_every_key_and_each_is_commented() {
-        let written = Written::read(SHIPPED).unwrap();
-        assert!(written.check().is_ok());
+        let (written, faults) = Written::read(SHIPPED);
+        assert!(faults.is_empty() && written.check().is_ok());
         let lines: Vec<&str> = SHIPPED.lines().collect();
         for key in [&ROOT_KEYS[..5], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS].concat() {
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);

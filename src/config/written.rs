@@ -49,7 +49,7 @@ const MATCH_KEYS: [&str; 2] = ["route", "ignore"];
 
 impl Written {
     /// Reads a file's text; what is wrong in it comes as lines of words, in the order of the file.
-    pub(super) fn read(text: &str) -> Result<Self, Vec<Fault>> {
+    pub(super) fn read(text: &str) -> (Self, Vec<Fault>) {
         let mut reader = Reader { text, faults: Vec::new() };
         let (table, syntax) = DeTable::parse_recoverable(text);
         for fault in syntax {
@@ -61,7 +61,7 @@ impl Written {
         if reader.faults.is_empty() {
             written.fill(table.into_inner(), &mut reader);
         }
-        if reader.faults.is_empty() { Ok(written) } else { Err(reader.faults) }
+        (written, reader.faults)
     }
 
     fn fill(&mut self, root: DeTable<'_>, reader: &mut Reader<'_>) {

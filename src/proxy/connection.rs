@@ -29,15 +29,38 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
+/// How far the deck is with its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// It serves.
+    No,
+    /// It lets the exchanges under way finish.
+    Soon,
+    /// It waits no longer.
+    Now,
+}
+
 /// What a connection needs besides its stream.
 #[derive(Clone)]
 pub struct Context {
     /// What all connections share.
     pub front: Arc<Front>,
-    /// Becomes true when the deck is to end; the deck waits until nobody holds it any more.
-    pub ending: watch::Receiver<bool>,
+    /// How far the deck is with its end; it waits until nobody holds this any more.
+    pub ending: watch::Receiver<Ending>,
     /// The address at which the client came in.
     pub local: IpAddr,
+}
+
+impl Context {
+    /// Runs a task that goes on when its connection does not wait for it, and is cut off when the deck waits no longer.
+    pub fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(async move {
+            tokio::select! {
+                () = reached(self.ending, Ending::Now) => {}
+                () = task => {}
+            }
+        });
+    }
 }
 
 /// Serves a connection from its first byte to its end.
@@ -56,16 +79,16 @@ pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Fu
     })
 }
 
-/// Waits until the deck is to end.
-async fn ended(mut ending: watch::Receiver<bool>) {
+/// Waits until the deck is so far with its end.
+async fn reached(mut ending: watch::Receiver<Ending>, stage: Ending) {
     // An error means that the deck has gone already.
-    let _ = ending.wait_for(|ending| *ending).await;
+    let _ = ending.wait_for(|ending| *ending >= stage).await;
 }
 
 /// Waits for a step of the client's, but neither too long nor when the deck is to end.
-async fn until_ending<T>(ending: watch::Receiver<bool>, step: impl Future<Output = T>) -> Option<Result<T, ()>> {
+async fn until_ending<T>(ending: watch::Receiver<Ending>, step: impl Future<Output = T>) -> Option<Result<T, ()>> {
     tokio::select! {
-        () = ended(ending) => None,
+        () = reached(ending, Ending::Soon) => None,
         outcome = tokio::time::timeout(PATIENCE, step) => Some(outcome.map_err(drop)),
     }
 }
@@ -109,7 +132,7 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
 }
 
 async fn serve_http<S: Stream>(context: Context, stream: S, http2: bool, via: Via) {
-    let ended = ended(context.ending.clone());
+    let ended = reached(context.ending.clone(), Ending::Soon);
     let service = service_fn(move |request| answered(context.clone(), via.clone(), request));
     let io = TokioIo::new(stream);
     // No Date header is added: a replay gives the same bytes whenever it runs. When the deck is to end, either kind
@@ -181,7 +204,7 @@ async fn connect(context: Context, mut request: Request<Incoming>) -> Result<Res
     match forward::connect(&front, request.uri()) {
         Ok(Connect::Open(target)) => {
             let upgrade = hyper::upgrade::on(&mut request);
-            tokio::spawn(async move {
+            context.clone().spawn(async move {
                 if let Ok(inside) = upgrade.await {
                     serve(context, TokioIo::new(inside), Via::As(target)).await;
                 }
@@ -200,11 +223,11 @@ async fn tunnel(context: Context, mut request: Request<Incoming>, authority: &st
     };
     let mut outside = recorder.tunnel(authority).await?;
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
+    context.clone().spawn(async move {
         let Ok(inside) = upgrade.await else { return };
         let mut inside = TokioIo::new(inside);
         tokio::select! {
-            () = ended(context.ending) => {}
+            () = reached(context.ending, Ending::Soon) => {}
             // Either side may end the tunnel in any way it likes.
             _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
         }

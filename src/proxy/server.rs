@@ -1,6 +1,6 @@
 //! The one port: accepts connections, and ends without cutting an exchange off.
 
-use super::connection::{self, Context};
+use super::connection::{self, Context, Ending};
 use super::front::Front;
 use super::reverse::Via;
 use std::future::Future;
@@ -17,7 +17,7 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is ready, then lets the exchanges under way finish, for ten seconds at most.
 pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<Output = ()>) {
-    let (end, _) = watch::channel(false);
+    let (end, _) = watch::channel(Ending::No);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -34,16 +34,18 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<O
     }
     drop(listener);
     // Whoever waits for a client's next step stops waiting, whoever is answering goes on to the end of the answer.
-    end.send_replace(true);
+    end.send_replace(Ending::Soon);
     if tokio::time::timeout(LAST_EXCHANGES, end.closed()).await.is_err() {
-        tracing::warn!("exchanges still under way after {} s were cut off", LAST_EXCHANGES.as_secs());
+        tracing::warn!("exchanges still under way after {} s are cut off", LAST_EXCHANGES.as_secs());
+        end.send_replace(Ending::Now);
+        end.closed().await;
     }
 }
 
-fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<bool>) {
+fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr()).map(|address: SocketAddr| address.ip());
     let Ok(local) = local else { return };
     let context = Context { front: Arc::clone(front), ending, local };
-    tokio::spawn(connection::serve(context, stream, Via::Own));
+    context.clone().spawn(connection::serve(context, stream, Via::Own));
 }

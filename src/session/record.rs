@@ -2,7 +2,7 @@
 
 use super::tally::Tally;
 use super::{HostKind, Target};
-use crate::store::takes::Takes;
+use crate::store::takes::{self, Takes};
 use crate::tape::exchange::Exchange;
 use crate::tape::route::Route;
 use crate::tape::{graph, scribe};
@@ -90,7 +90,7 @@ impl Recorder {
         if target.kind == HostKind::Graph {
             self.tally.passed(format!("{} {}", head.method, graph::route_template(head.uri.path())));
         } else {
-            self.tally.passed(format!("{} {}", head.method, target.host));
+            self.tally.tunnelled(&target.host);
         }
         self.pass(head, body, target).await
     }
@@ -152,13 +152,13 @@ impl Recorder {
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
         let exchange = scribe::tape_exchange(Exchange { request, response });
-        match self.settings.store.append(self.settings.take, arrival, &exchange).await {
-            Ok(Ok(())) => {
-                hole.fill();
-                self.tally.recorded();
-            }
-            Ok(Err(why)) => hole.say(why.to_string()),
-            Err(_) => hole.say("the store has stopped".to_owned()),
+        let receipt = self.settings.store.append(self.settings.take, arrival, &exchange);
+        // From here on it is written whether the client stays or not.
+        hole.fill();
+        match receipt.await {
+            Ok(Ok(())) => self.tally.recorded(),
+            Ok(Err(why)) => hole.reopen(why.to_string()),
+            Err(_) => hole.reopen(takes::Fault::Closed.to_string()),
         }
     }
 }
@@ -214,6 +214,11 @@ impl<'a> Hole<'a> {
         self.say(fault.to_string());
         self.state = HoleState::Told;
         fault
+    }
+
+    fn reopen(&mut self, why: String) {
+        self.state = HoleState::Open;
+        self.say(why);
     }
 
     fn fill(&mut self) {

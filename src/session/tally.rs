@@ -148,7 +148,7 @@ impl Tally {
         count(&mut self.events().passed, request);
     }
 
-    /// A connection passed through unopened.
+    /// Something for a host that is not Graph's passed through.
     pub fn tunnelled(&self, host: &str) {
         count(&mut self.events().tunnelled, host.to_owned());
     }
@@ -243,7 +243,7 @@ impl Report {
             }
         };
         aside("passed through, not recorded", &self.passed_through, " (to record everything: --all)");
-        aside("passed through unopened", &self.tunnelled, "");
+        aside("passed through to other hosts", &self.tunnelled, "");
         aside("refused, because a replay does not reach the network", &self.refused, "");
         lines
     }

@@ -10,15 +10,6 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Cassettes(PathBuf);
 
-/// A cassette that was read, and the digest of its file.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The cassette.
-    pub cassette: Cassette,
-    /// The BLAKE3 digest of the file's bytes.
-    pub digest: [u8; 32],
-}
-
 /// Why a cassette cannot be had or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -108,7 +99,7 @@ impl Cassettes {
     ///
     /// # Errors
     /// When there is none of that name, or the file is no cassette.
-    pub fn load(&self, name: &str) -> Result<Loaded, Fault> {
+    pub fn load(&self, name: &str) -> Result<Cassette, Fault> {
         let path = self.path(name)?;
         if !path.is_file() {
             return Err(Fault::Missing { path, others: self.names()? });
@@ -147,15 +138,13 @@ impl Cassettes {
 ///
 /// # Errors
 /// When the file cannot be read, or is no cassette.
-pub fn load(path: &Path) -> Result<Loaded, Fault> {
+pub fn load(path: &Path) -> Result<Cassette, Fault> {
     let bytes = fs::read(path).map_err(|source| io_fault(path, "read", source))?;
-    let digest = *blake3::hash(&bytes).as_bytes();
     let text = String::from_utf8(bytes).map_err(|fault| {
         let source = io::Error::new(io::ErrorKind::InvalidData, fault.utf8_error());
         io_fault(path, "read", source)
     })?;
-    let cassette = Cassette::parse(&text).map_err(|source| Fault::Damaged { path: path.to_owned(), source })?;
-    Ok(Loaded { cassette, digest })
+    Cassette::parse(&text).map_err(|source| Fault::Damaged { path: path.to_owned(), source })
 }
 
 fn replace(path: &Path, dir: &Path, cassette: &Cassette) -> io::Result<()> {
@@ -216,7 +205,7 @@ mod tests {
             cassettes.write(name, &Cassette::default()).unwrap();
         }
         assert_eq!(cassettes.names().unwrap(), ["a/c", "b"]);
-        assert_eq!(cassettes.load("a/c").unwrap().cassette, Cassette::default());
+        assert_eq!(cassettes.load("a/c").unwrap(), Cassette::default());
         cassettes.remove("b").unwrap();
         let missing = cassettes.load("b").unwrap_err().to_string();
         assert!(missing.ends_with("b.json; there are: a/c"), "{missing}");

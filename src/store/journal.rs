@@ -1,32 +1,22 @@
-//! The store of takes on sled: one committer thread, and an exchange is acknowledged when it is on the disk.
-//!
-//! What sled 0.34 asks for, and why each step is here: `flush_async` per exchange deadlocks (spacejam/sled#1308), so
-//! one thread commits for all; `flush` is no fsync on Linux (#1351), so the data file is synced after it; values of
-//! more than some kilobytes go to files that are never synced, so rows are cut into pieces; damage shows as a panic
-//! or as an empty store, so panics are caught and rows are counted outside.
+//! The store of takes on sled: an exchange is acknowledged when it is on the disk, and damage is found out.
 
-use super::counts::{count_file, open_count, read_count, write_count};
-use super::rows::{framed, row_key, row_number, take_number, unframed};
+use super::committer::{Append, Committer, Order};
+use super::counts::{count_file, read_count};
+use super::engine::{self, guarded, sync};
+use super::rows::{framed, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
 use crate::tape::scribe;
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
-
-/// The largest value handed to sled, in bytes: larger ones may land in files that it never syncs.
-const PIECE: usize = 8 * 1024;
-/// Sled's cache, in bytes; its default would grow to 1 GiB.
-const CACHE: u64 = 64 * 1024 * 1024;
-/// The most appends that one commit takes together.
-const BATCH: usize = 1024;
 
 /// A store of takes in a folder, open in this process only.
 #[derive(Debug)]
@@ -36,7 +26,8 @@ pub struct Journal {
     takes: sled::Tree,
     rows: sled::Tree,
     data: File,
-    committer: Option<(Sender<Append>, JoinHandle<()>)>,
+    committer: Option<(Sender<Order>, JoinHandle<()>)>,
+    closed: Mutex<HashSet<u64>>,
     _lock: File,
 }
 
@@ -44,12 +35,6 @@ pub struct Journal {
 struct TakeRow {
     cassette: String,
     started: u64,
-}
-
-struct Append {
-    take: u64,
-    row: Vec<u8>,
-    receipt: oneshot::Sender<Result<(), Fault>>,
 }
 
 impl Journal {
@@ -60,15 +45,18 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self, Fault> {
         platform::private_dir(path).map_err(|source| Fault::io(path, "opened", source))?;
         let lock = lock(path)?;
-        let folder = path.join("sled");
-        remove_unfinished_snapshots(&folder).map_err(|source| Fault::io(path, "opened", source))?;
-        let config = sled::Config::new().path(&folder).cache_capacity(CACHE).flush_every_ms(None);
-        let (db, takes, rows) = guarded(path, "opened", || {
-            let db = config.open()?;
-            Ok((db.clone(), db.open_tree("takes")?, db.open_tree("rows")?))
-        })?;
-        let data = File::open(folder.join("db")).map_err(|source| Fault::io(path, "opened", source))?;
-        let mut journal = Self { path: path.to_owned(), db, takes, rows, data, committer: None, _lock: lock };
+        let (db, data) = engine::open(path, &path.join("sled"))?;
+        let (takes, rows) = guarded(path, "opened", || Ok((db.open_tree("takes")?, db.open_tree("rows")?)))?;
+        let mut journal = Self {
+            path: path.to_owned(),
+            db,
+            takes,
+            rows,
+            data,
+            committer: None,
+            closed: Mutex::default(),
+            _lock: lock,
+        };
         journal.check_counts()?;
         journal.committer = Some(journal.start_committer()?);
         Ok(journal)
@@ -106,7 +94,7 @@ impl Journal {
         }
     }
 
-    fn start_committer(&self) -> Result<(Sender<Append>, JoinHandle<()>), Fault> {
+    fn start_committer(&self) -> Result<(Sender<Order>, JoinHandle<()>), Fault> {
         let (sender, receiver) = channel();
         let committer = Committer {
             path: self.path.clone(),
@@ -135,8 +123,10 @@ impl Takes for Journal {
     fn begin(&self, cassette: &str, started: u64) -> Result<u64, Fault> {
         let row = TakeRow { cassette: cassette.to_owned(), started };
         let row = serde_json::to_vec(&row).expect("a take prints to memory");
-        let last = guarded(&self.path, "read", || self.takes.last())?;
-        let id = last.and_then(|(key, _)| take_number(&key)).unwrap_or(0) + 1;
+        // Rows without their take are what a crash left of a removal: their number is not given again.
+        let (take, piece) = guarded(&self.path, "read", || Ok((self.takes.last()?, self.rows.last()?)))?;
+        let last = |entry: Option<(sled::IVec, sled::IVec)>| entry.and_then(|(key, _)| take_number(&key)).unwrap_or(0);
+        let id = last(take).max(last(piece)) + 1;
         guarded(&self.path, "written", || self.takes.insert(id.to_be_bytes(), row).map(drop))?;
         self.sync()?;
         Ok(id)
@@ -144,12 +134,28 @@ impl Takes for Journal {
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
         let (sender, receipt) = oneshot::channel();
-        let append = Append { take, row: framed(arrival, &scribe::row(exchange)), receipt: sender };
-        if let Some((committer, _)) = &self.committer {
+        let row = match scribe::row(exchange) {
+            Ok(row) => framed(arrival, &row),
+            Err(why) => {
+                // Whoever waits for the receipt has it before it can be dropped.
+                let _ = sender.send(Err(Fault::Unkeepable(why)));
+                return receipt;
+            }
+        };
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((committer, _)) = self.committer.as_ref().filter(|_| !closed.contains(&take)) {
             // A committer that has gone drops the sender, and the receipt tells so.
-            let _ = committer.send(append);
+            let _ = committer.send(Order::Append(Append { take, row, receipt: sender }));
         }
         receipt
+    }
+
+    fn close(&self, take: u64) -> Result<(), Fault> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(take);
+        let (sender, settled) = channel();
+        let (committer, _) = self.committer.as_ref().ok_or(Fault::Closed)?;
+        committer.send(Order::Settle(sender)).map_err(|_| Fault::Closed)?;
+        settled.recv().map_err(|_| Fault::Closed)
     }
 
     fn takes(&self) -> Result<Vec<Take>, Fault> {
@@ -200,14 +206,17 @@ impl Takes for Journal {
             Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
                 return Err(Fault::io(&self.path, "written", fault));
             }
-            _ => {}
+            Ok(()) => {
+                let synced = platform::sync_dir(&self.path.join("counts"));
+                synced.map_err(|fault| Fault::io(&self.path, "written", fault))?;
+            }
+            Err(_) => {}
         }
         guarded(&self.path, "written", || {
-            self.takes.remove(take.to_be_bytes())?;
             for key in self.rows.scan_prefix(take.to_be_bytes()).keys() {
                 self.rows.remove(key?)?;
             }
-            Ok(())
+            self.takes.remove(take.to_be_bytes()).map(drop)
         })?;
         self.sync()
     }
@@ -221,77 +230,6 @@ impl Drop for Journal {
             let _ = thread.join();
         }
     }
-}
-
-/// Commits appends for all who wait, batch by batch.
-struct Committer {
-    path: PathBuf,
-    db: sled::Db,
-    rows: sled::Tree,
-    data: File,
-    take: Option<OpenTake>,
-}
-
-struct OpenTake {
-    id: u64,
-    exchanges: u64,
-    count: File,
-}
-
-impl Committer {
-    fn run(mut self, appends: &Receiver<Append>) {
-        while let Ok(first) = appends.recv() {
-            let batch: Vec<Append> = std::iter::once(first).chain(appends.try_iter().take(BATCH - 1)).collect();
-            let outcome = batch.chunk_by(|a, b| a.take == b.take).try_for_each(|appends| self.commit(appends));
-            for append in batch {
-                // A client that has gone needs no receipt.
-                let _ = append.receipt.send(outcome.as_ref().copied().map_err(Fault::again));
-            }
-        }
-    }
-
-    fn commit(&mut self, appends: &[Append]) -> Result<(), Fault> {
-        let first = appends[0].take;
-        let before = self.open(first)?.exchanges;
-        let mut batch = sled::Batch::default();
-        for (append, number) in appends.iter().zip(before..) {
-            for (piece, i) in append.row.chunks(PIECE).zip(0u32..) {
-                batch.insert(&row_key(append.take, number, i)[..], piece);
-            }
-        }
-        guarded(&self.path, "written", || self.rows.apply_batch(batch))?;
-        sync(&self.path, &self.db, &self.data)?;
-        let path = self.path.clone();
-        let take = self.open(first)?;
-        take.exchanges += appends.len() as u64;
-        write_count(&mut take.count, take.exchanges).map_err(|source| Fault::io(&path, "written", source))
-    }
-
-    fn open(&mut self, id: u64) -> Result<&mut OpenTake, Fault> {
-        if self.take.as_ref().is_none_or(|take| take.id != id) {
-            let last = guarded(&self.path, "read", || self.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
-            let exchanges = last.and_then(|(key, _)| row_number(&key)).map_or(0, |number| number + 1);
-            let count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
-            self.take = Some(OpenTake { id, exchanges, count });
-        }
-        Ok(self.take.as_mut().expect("opened above"))
-    }
-}
-
-impl Fault {
-    /// The same fault for another who waited on one commit.
-    fn again(&self) -> Self {
-        match self {
-            Self::InUse { path, process } => Self::InUse { path: path.clone(), process: process.clone() },
-            Self::Damaged { path, why } => Self::Damaged { path: path.clone(), why: why.clone() },
-            Self::Io { path, what, source } => Self::io(path, what, io::Error::new(source.kind(), source.to_string())),
-        }
-    }
-}
-
-fn sync(path: &Path, db: &sled::Db, data: &File) -> Result<(), Fault> {
-    guarded(path, "written", || db.flush().map(drop))?;
-    data.sync_data().map_err(|source| Fault::io(path, "written", source))
 }
 
 /// Takes the lock of a store. It ends with the process, however that ends.
@@ -311,52 +249,6 @@ fn lock(path: &Path) -> Result<File, Fault> {
     // The number only helps a message; a store whose disk is full can still be read.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
-}
-
-/// A snapshot that a crash cut short keeps sled from opening, and is made again from the log.
-fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
-    let files = match fs::read_dir(folder) {
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
-        files => files?,
-    };
-    for file in files {
-        let file = file?;
-        if file.file_name().to_string_lossy().ends_with(".generating") {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Keeps panics of sled that are caught and told as faults from being printed as well. To be called once.
-pub fn hush_caught_panics() {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !GUARDED.get() {
-            print(panic);
-        }
-    }));
-}
-
-/// Runs what calls sled, turning its panics and errors into faults of the store.
-fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
-    GUARDED.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(run));
-    GUARDED.set(false);
-    let damaged = |why: String| Fault::Damaged { path: path.to_owned(), why };
-    match outcome {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(source))) => Err(Fault::io(path, what, source)),
-        Ok(Err(fault)) => Err(damaged(fault.to_string())),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(damaged(said.unwrap_or("its content makes no sense").lines().next().unwrap_or_default().to_owned()))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -440,7 +332,7 @@ mod tests {
 
     #[test]
     fn damage_anywhere_is_a_fault_or_harmless_and_never_a_panic() {
-        hush_caught_panics();
+        engine::hush_caught_panics();
         let dir = tempfile::tempdir().unwrap();
         let data = filled(dir.path());
         let whole = fs::read(&data).unwrap();

@@ -1,7 +1,9 @@
 //! Floor 2, what survives on disk: the journal of recordings under way, and the cassette files.
 
 pub mod cassettes;
+mod committer;
 mod counts;
+pub mod engine;
 pub mod journal;
 mod rows;
 pub mod takes;

@@ -33,6 +33,7 @@ pub(super) fn row_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(8..16)?.try_into().ok()?))
 }
 
+/// The number of the take that a key, of a take or of a row, begins with.
 pub(super) fn take_number(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.try_into().ok()?))
+    Some(u64::from_be_bytes(key.get(..8)?.try_into().ok()?))
 }

@@ -32,6 +32,12 @@ pub trait Takes: Send + Sync + std::fmt::Debug {
     /// Adds an exchange. `arrival` orders the exchanges of a take by when their requests came.
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;
 
+    /// Takes no more exchanges for a take, and returns when those on their way are settled.
+    ///
+    /// # Errors
+    /// When the store has stopped.
+    fn close(&self, take: u64) -> Result<(), Fault>;
+
     /// Every take, in the order in which they were begun.
     ///
     /// # Errors
@@ -76,6 +82,12 @@ pub enum Fault {
         /// What was found.
         why: String,
     },
+    /// An exchange that a cassette cannot hold.
+    #[error("a cassette cannot hold it: {0}")]
+    Unkeepable(String),
+    /// The take is closed, or the store has stopped.
+    #[error("the recording has ended")]
+    Closed,
     /// The system refused.
     #[error("the store {} cannot be {what}: {source}", .path.display())]
     Io {

@@ -12,6 +12,7 @@ pub struct Bindings {
     first_live: HashMap<Row, String>,
     plays: HashMap<(Key, u32), u32>,
     played: HashMap<u32, u32>,
+    begins: HashMap<Key, usize>,
 }
 
 impl Bindings {
@@ -49,6 +50,11 @@ impl Bindings {
     #[must_use]
     pub fn distinct_played(&self) -> usize {
         self.played.len()
+    }
+
+    /// How many groups of a shape, from the first on, were all played: a search for an unplayed one begins after them.
+    pub fn begin(&mut self, shape: Key) -> &mut usize {
+        self.begins.entry(shape).or_default()
     }
 
     /// Counts one more play.

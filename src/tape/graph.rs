@@ -85,6 +85,10 @@ fn parenthesized(text: &str) -> Option<(&str, String)> {
     }
     match inner.strip_prefix('\'').and_then(|quoted| quoted.strip_suffix('\'')) {
         Some(quoted) => Some((name, quoted.replace("''", "'"))),
+        // The key may be named, as in `deviceConfigurations(id='x')`.
+        None if inner.starts_with("id='") && inner.ends_with('\'') && inner.len() > 4 => {
+            Some((name, inner[4..inner.len() - 1].replace("''", "'")))
+        }
         None if inner.contains(['=', '\'', '(']) => None,
         None => Some((name, inner.to_owned())),
     }
@@ -302,6 +306,7 @@ mod tests {
             format!("/beta/deviceManagement/deviceConfigurations(%27{A}%27)/userStatuses"),
             format!("/beta/deviceManagement/deviceConfigurations%28%27{A}%27%29/userStatuses"),
             format!("/beta/deviceManagement/deviceConfigurations({A})/userStatuses"),
+            format!("/beta/deviceManagement/deviceConfigurations(id='{A}')/userStatuses"),
         ] {
             assert_eq!(normal(&path), expected, "{path}");
         }

@@ -97,9 +97,11 @@ impl Ids {
         let mut writer = Writer::default();
         let mut from = 0;
         for (range, guid) in guid::tokens(text) {
-            if let Some(row) = self.find(guid) {
+            let row = self.find(guid);
+            let spelled = row.and_then(|row| Some((row, Spelling::of(&text[range.clone()], self.recorded(row))?)));
+            // An id in a mixture of cases of its own stays as it is: a placeholder would not give it back.
+            if let Some((row, spelling)) = spelled {
                 writer.text(&text[from..range.start]);
-                let spelling = Spelling::of(&text[range.clone()], self.recorded(row));
                 writer.id(self.placeholder(row), spelling);
                 from = range.end;
             }
@@ -188,7 +190,12 @@ impl Learner {
 
     fn learn_url(&mut self, url: &str) {
         let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let path = after_scheme.find('/').map_or("", |at| &after_scheme[at..]);
+        let path = match after_scheme.find('/') {
+            // An address relative to the service root has no version, which the parser of paths expects.
+            _ if after_scheme == url && !url.starts_with('/') => format!("/-/{url}"),
+            Some(at) => after_scheme[at..].to_owned(),
+            None => String::new(),
+        };
         self.learn_keys(&graph::segments(path.split(['?', '#']).next().unwrap_or_default()));
     }
 

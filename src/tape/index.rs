@@ -23,6 +23,8 @@ pub(super) enum Slot {
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) script: Script,
+    /// Whether it is a POST that made an entity.
+    pub(super) creates: bool,
     pub(super) loose_key: Key,
     pub(super) loose_slots: Vec<Slot>,
 }
@@ -32,6 +34,12 @@ pub(super) struct Played {
 struct Group {
     slots: Vec<Slot>,
     exchanges: Vec<u32>,
+}
+
+impl Group {
+    fn all_played(&self, bindings: &Bindings) -> bool {
+        self.exchanges.iter().all(|&exchange| bindings.played(exchange) > 0)
+    }
 }
 
 /// The groups of one shape, in recorded order.
@@ -69,8 +77,8 @@ pub struct Index {
     pub(super) rules: Rules,
     pub(super) exchanges: Vec<Played>,
     pub(super) entries: Vec<Entry>,
-    /// For each id that was minted, the exchanges that did it, in recorded order; none for a given one.
-    pub(super) minters: Vec<Vec<u32>>,
+    /// For each id the exchange that minted it; none for a given one.
+    pub(super) minters: Vec<Option<u32>>,
     exact: HashMap<Key, Groups>,
     loose: HashMap<Key, Groups>,
     routes: HashMap<Key, Vec<u32>>,
@@ -95,7 +103,7 @@ impl Index {
     pub fn new(cassette: Cassette, rules: Rules, mint: Mint) -> Result<Self, Fault> {
         let Cassette { ids, entries } = cassette;
         let mut index = Self {
-            minters: vec![Vec::new(); ids.len()],
+            minters: vec![None; ids.len()],
             ids,
             mint,
             rules,
@@ -119,11 +127,12 @@ impl Index {
         let reading = Reading::of(&request, &self.rules);
         let (exact_slots, loose_slots) = (self.slots(&reading.exact), self.slots(&reading.loose));
         let script = scribe::script(&entry, &self.ids, number as usize + 1)?;
-        self.note_origins(number, &request, &exact_slots, &script, seen);
+        self.note_origins(number, &exact_slots, &script, seen);
+        let creates = request.method == "POST" && script.status() == 201;
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
         self.routes.entry(reading.route).or_default().push(number);
-        self.exchanges.push(Played { script, loose_key: reading.loose.key, loose_slots });
+        self.exchanges.push(Played { script, creates, loose_key: reading.loose.key, loose_slots });
         self.entries.push(entry);
         Ok(())
     }
@@ -134,31 +143,15 @@ impl Index {
     }
 
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
-    ///
-    /// A POST that answers with an id which it does not carry mints it too, even if another POST did so before:
-    /// Graph's documented examples, recorded one after another, show the same new id again and again.
-    fn note_origins(
-        &mut self,
-        number: u32,
-        request: &Request,
-        slots: &[Slot],
-        script: &Script,
-        seen: &mut HashSet<Row>,
-    ) {
-        let asked: HashSet<Row> = slots
-            .iter()
-            .filter_map(|slot| match slot {
-                Slot::Id(row) => Some(*row),
-                Slot::Literal(_) => None,
-            })
-            .collect();
-        seen.extend(&asked);
-        let creates = request.method == "POST" && (200..300).contains(&script.status());
-        for row in script.rows().filter(|row| !asked.contains(row)) {
-            let minters = &mut self.minters[row as usize];
-            let first = seen.insert(row);
-            if (first || (creates && !minters.is_empty())) && minters.last() != Some(&number) {
-                minters.push(number);
+    fn note_origins(&mut self, number: u32, slots: &[Slot], script: &Script, seen: &mut HashSet<Row>) {
+        let asked = slots.iter().filter_map(|slot| match slot {
+            Slot::Id(row) => Some(*row),
+            Slot::Literal(_) => None,
+        });
+        seen.extend(asked);
+        for row in script.rows() {
+            if seen.insert(row) {
+                self.minters[row as usize] = Some(number);
             }
         }
     }
@@ -177,8 +170,8 @@ impl Index {
 
     /// The ids, and how each came into the recording.
     pub fn origins(&self) -> impl Iterator<Item = (&super::template::Placeholder, &str, Origin)> {
-        self.ids.iter().zip(&self.minters).map(|((placeholder, value), minters)| {
-            (placeholder, value, if minters.is_empty() { Origin::Given } else { Origin::Minted })
+        self.ids.iter().zip(&self.minters).map(|((placeholder, value), minter)| {
+            (placeholder, value, if minter.is_none() { Origin::Given } else { Origin::Minted })
         })
     }
 
@@ -195,7 +188,7 @@ impl Index {
     }
 
     /// Finds the exchange that answers, preferring one for which no place is ignored.
-    pub(super) fn choose(&self, reading: &Reading, bindings: &Bindings) -> Option<Choice> {
+    pub(super) fn choose(&self, reading: &Reading, bindings: &mut Bindings) -> Option<Choice> {
         let exact = self.choose_in(&self.exact, &reading.exact, reading, bindings, false);
         exact.or_else(|| self.choose_in(&self.loose, &reading.loose, reading, bindings, true))
     }
@@ -205,7 +198,7 @@ impl Index {
         shapes: &HashMap<Key, Groups>,
         shape: &Shape,
         reading: &Reading,
-        bindings: &Bindings,
+        bindings: &mut Bindings,
         ignored: bool,
     ) -> Option<Choice> {
         let groups = shapes.get(&shape.key)?;
@@ -231,13 +224,43 @@ impl Index {
     }
 
     /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
-    fn nearest<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
-        let fitting = groups.groups.iter().filter_map(|group| {
-            let new = self.fit(&group.slots, &shape.tokens, bindings)?;
-            let played = group.exchanges.iter().all(|&exchange| bindings.played(exchange) > 0);
-            Some(((new, played), group))
-        });
-        fitting.min_by_key(|(rank, _)| *rank).map(|(_, group)| group)
+    fn nearest<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &mut Bindings) -> Option<&'a Group> {
+        let groups = &groups.groups;
+        let mut begin = *bindings.begin(shape.key);
+        while groups.get(begin).is_some_and(|group| group.all_played(bindings)) {
+            begin += 1;
+        }
+        *bindings.begin(shape.key) = begin;
+        let fresh = self.best(groups[begin..].iter().filter(|group| !group.all_played(bindings)), shape, bindings);
+        if fresh.is_some_and(|(new, _)| new <= 1) {
+            return fresh.map(|(_, group)| group);
+        }
+        let worn = self.best(groups.iter().filter(|group| group.all_played(bindings)), shape, bindings);
+        match (fresh, worn) {
+            (Some((new, fresh)), Some((least, _))) if new <= least => Some(fresh),
+            (fresh, worn) => worn.or(fresh).map(|(_, group)| group),
+        }
+    }
+
+    /// The first group that fits with the fewest new bindings. One is as few as there can be, since a group that needs
+    /// none was looked up before: so the search seldom goes far.
+    fn best<'a>(
+        &self,
+        groups: impl Iterator<Item = &'a Group>,
+        shape: &Shape,
+        bindings: &Bindings,
+    ) -> Option<(usize, &'a Group)> {
+        let mut best: Option<(usize, &Group)> = None;
+        for group in groups {
+            let Some(new) = self.fit(&group.slots, &shape.tokens, bindings) else { continue };
+            if best.is_none_or(|(least, _)| new < least) {
+                best = Some((new, group));
+            }
+            if new <= 1 {
+                break;
+            }
+        }
+        best
     }
 
     /// The number of new bindings by which live ids fill the slots, or `None` when they cannot.
@@ -269,6 +292,6 @@ impl Index {
 
     /// Whether a GUID was sealed by another mint: another seed, or another cassette.
     pub(super) fn is_foreign(&self, row: Row, live: Guid) -> bool {
-        !self.minters[row as usize].is_empty() && mint::is_version_8(live)
+        self.minters[row as usize].is_some() && mint::is_version_8(live)
     }
 }

@@ -3,7 +3,7 @@
 use super::exchange::{Request, Taped};
 use super::guid::{self, Guid};
 use super::route::Route;
-use super::walk::{self, Kind, Leaf, PlacePattern};
+use super::walk::{self, Kind, Leaf, Place, PlacePattern};
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
@@ -147,6 +147,10 @@ fn route(leaves: &[Leaf<'_>]) -> Key {
         match leaf.kind {
             Kind::Word => part(&mut hasher, leaf.text.as_bytes()),
             Kind::Key => part(&mut hasher, b"{}"),
+            // A function is told by its name; its arguments may differ as a query may.
+            Kind::Text if matches!(leaf.place, Place::Path(_)) => {
+                part(&mut hasher, leaf.text.split('(').next().unwrap_or_default().as_bytes());
+            }
             _ => {}
         }
     }

@@ -63,7 +63,7 @@ pub fn play(
     let plays = bindings.plays(very_request, choice.exchange);
     settle(index, bindings, &choice);
     bindings.count(very_request, choice.exchange);
-    let speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
+    let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
     let response = index.exchanges[choice.exchange as usize].script.speak(|row| speaker.value(*row));
     Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat: choice.repeat })
 }
@@ -71,7 +71,7 @@ pub fn play(
 /// Binds what the choice decided. Ids that need no table, because the cassette or the mint knows them, take no room.
 fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice) {
     for (row, token) in &choice.bound {
-        let minted = !index.minters[*row as usize].is_empty();
+        let minted = index.minters[*row as usize].is_some();
         let known = index.mint.unseal(token.guid).is_some() || index.ids.find(token.guid) == Some(*row);
         if !(minted && known) {
             bindings.bind(token, *row);
@@ -86,58 +86,40 @@ struct Speaker<'a> {
     policy: Policy,
     exchange: u32,
     plays: u32,
-    in_request: HashMap<Row, &'a str>,
+    values: HashMap<Row, Cow<'a, str>>,
 }
 
 impl<'a> Speaker<'a> {
     fn new(index: &'a Index, bindings: &'a Bindings, policy: Policy, choice: &'a Choice, plays: u32) -> Self {
-        let in_request = choice.bound.iter().map(|(row, token)| (*row, token.spelled.as_str())).collect();
-        Self { index, bindings, policy, exchange: choice.exchange, plays, in_request }
+        let values = choice.bound.iter().map(|(row, token)| (*row, token.spelled.as_str().into())).collect();
+        Self { index, bindings, policy, exchange: choice.exchange, plays, values }
     }
 
-    /// The text that stands for an id in this answer.
-    fn value(&self, row: Row) -> Cow<'a, str> {
-        self.value_before(row, u32::MAX)
-    }
-
-    /// The same, taking only exchanges before `limit` for the one that minted it: so the search comes to an end.
-    fn value_before(&self, row: Row, limit: u32) -> Cow<'a, str> {
-        if let Some(live) = self.in_request.get(&row) {
-            return (*live).into();
+    /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
+    fn value(&mut self, row: Row) -> Cow<'a, str> {
+        if let Some(value) = self.values.get(&row) {
+            return value.clone();
         }
         let recorded = self.index.ids.recorded(row);
-        let minters = &self.index.minters[row as usize];
-        if minters.is_empty() || self.policy == Policy::Recorded {
-            let bound = if minters.is_empty() { self.bindings.live(row) } else { None };
-            return bound.unwrap_or(recorded).into();
-        }
-        match self.minter(minters, limit) {
+        let value = match self.index.minters[row as usize] {
+            None => self.bindings.live(row).unwrap_or(recorded).into(),
+            Some(_) if self.policy == Policy::Recorded => recorded.into(),
             Some(minter) => self.derive(row, minter, recorded),
-            None => recorded.into(),
-        }
-    }
-
-    /// The exchange whose play minted an id: the one being played, or else of those that share most ids with this
-    /// request the last one before it on tape, since that is what the answer shows.
-    fn minter(&self, minters: &[u32], limit: u32) -> Option<u32> {
-        if limit == u32::MAX && minters.contains(&self.exchange) {
-            return Some(self.exchange);
-        }
-        let shared = |exchange: u32| {
-            let slots = &self.index.exchanges[exchange as usize].loose_slots;
-            slots.iter().filter(|slot| matches!(slot, Slot::Id(row) if self.in_request.contains_key(row))).count()
         };
-        let before = minters.iter().copied().filter(|&exchange| exchange < limit);
-        before.max_by_key(|&exchange| {
-            let shown = exchange < self.exchange;
-            (shared(exchange), shown, if shown { exchange } else { u32::MAX - exchange })
-        })
+        self.values.insert(row, value.clone());
+        value
     }
 
-    /// The id that `minter` mints for `row` when it is played with the ids of this run.
-    fn derive(&self, row: Row, minter: u32, recorded: &'a str) -> Cow<'a, str> {
-        let played = &self.index.exchanges[minter as usize];
-        let plays = if minter == self.exchange { self.plays } else { 0 };
+    /// The id that `minter` mints when it is played with the ids of this run.
+    ///
+    /// A POST that is played once more makes another entity, so what it shows for the first time it mints anew. The
+    /// search for the ids that a minter was asked with comes to an end, since each was minted by an exchange before it.
+    fn derive(&mut self, row: Row, minter: u32, recorded: &'a str) -> Cow<'a, str> {
+        let creates = |exchange: u32| self.index.exchanges[exchange as usize].creates;
+        let again = self.plays > 0 && (minter == self.exchange || (creates(minter) && creates(self.exchange)));
+        let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
+        let index = self.index;
+        let played = &index.exchanges[minter as usize];
         let mut origin = blake3::Hasher::new();
         origin.update(&played.loose_key.0);
         let mut as_recorded = plays == 0;
@@ -145,8 +127,8 @@ impl<'a> Speaker<'a> {
             let guid = match slot {
                 Slot::Literal(guid) => *guid,
                 Slot::Id(asked) => {
-                    let live = Guid::parse(&self.value_before(*asked, minter)).expect("every id is a GUID");
-                    as_recorded &= self.index.ids.find(live) == Some(*asked);
+                    let live = Guid::parse(&self.value(*asked)).expect("every id is a GUID");
+                    as_recorded &= index.ids.find(live) == Some(*asked);
                     live
                 }
             };
@@ -156,7 +138,7 @@ impl<'a> Speaker<'a> {
             return recorded.into();
         }
         origin.update(&plays.to_le_bytes());
-        let derived = self.index.mint.seal(row, &origin.finalize()).to_string();
+        let derived = index.mint.seal(row, &origin.finalize()).to_string();
         let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());
         if upper { derived.to_uppercase().into() } else { derived.into() }
     }
@@ -303,6 +285,71 @@ mod tests {
             [X, X, Y, X].map(|config| deck.body(list(config))),
             ["1", "2", "1", "2"].map(|n| format!(r#"{{"n":{n}}}"#))
         );
+    }
+
+    #[test]
+    fn an_id_that_is_shown_again_keeps_its_value() {
+        let user = "99999999-1029-4901-91f0-05454c445d59";
+        let (one, two) = (format!("{S}_{A}_{user}"), format!("{T}_{A}_{user}"));
+        let mut deck = Deck::of(vec![
+            answered(post(A), 201, format!(r#"{{"id":"{one}"}}"#)),
+            answered(post(A), 201, format!(r#"{{"id":"{two}"}}"#)),
+            answered(list(A), 200, format!(r#"{{"value":[{{"id":"{one}"}},{{"id":"{two}"}}]}}"#)),
+        ]);
+        let id = |body: String| body.split('"').nth(3).unwrap().to_owned();
+        let (one, two) = (id(deck.body(post(X))), id(deck.body(post(X))));
+        assert_eq!(deck.body(list(X)), format!(r#"{{"value":[{{"id":"{one}"}},{{"id":"{two}"}}]}}"#));
+        assert_eq!(one.split('_').next_back(), two.split('_').next_back());
+        let three = id(deck.body(post(X)));
+        assert!(three != one && three != two);
+    }
+
+    #[test]
+    fn a_renaming_onto_an_id_of_the_recording_holds_too() {
+        let read = |config: &str| request(&format!("DELETE {config}"), "");
+        let mut deck = Deck::of(vec![
+            answered(post(A), 201, format!(r#"{{"id":"{S}"}}"#)),
+            answered(read(B), 404, format!(r#"{{"missing":"{B}"}}"#)),
+        ]);
+        assert_eq!(deck.answer(post(B)).unwrap().exchange, 1, "the program calls A what the recording calls B");
+        assert_eq!(deck.body(read(A)), format!(r#"{{"missing":"{A}"}}"#));
+        assert!(deck.answer(read(B)).is_err(), "B stands for A in this run");
+    }
+
+    #[test]
+    fn ids_minted_from_ids_are_found_without_a_long_search() {
+        let key = |n: usize, side: u128| Guid((n as u128) << 64 | side << 32 | 7).to_string();
+        let path = |n: usize| format!("{}_{}", key(n, 1), key(n, 2));
+        let mut tape = vec![answered(post(A), 201, format!(r#"{{"id":"{}"}}"#, path(0)))];
+        for n in 0..40 {
+            tape.push(answered(post(&path(n)), 201, format!(r#"{{"id":"{}"}}"#, path(n + 1))));
+        }
+        tape.push(answered(list(A), 200, format!(r#"{{"id":"{}"}}"#, path(40))));
+        let mut deck = Deck::of(tape);
+        let listed = deck.body(list(X));
+        let mut id = deck.body(post(X));
+        for _ in 0..40 {
+            id = deck.body(post(id.split('"').nth(3).unwrap()));
+        }
+        assert_eq!(listed, id);
+    }
+
+    #[test]
+    fn an_id_in_a_mixture_of_cases_is_spoken_as_recorded() {
+        let mixed = format!("{}{}", S[..20].to_uppercase(), &S[20..]);
+        let body = format!(r#"{{"id":"{S}","at":"{mixed}"}}"#);
+        let mut deck = Deck::of(vec![answered(post(A), 201, body.clone())]);
+        assert_eq!(deck.body(post(A)), body);
+    }
+
+    #[test]
+    fn ids_among_the_arguments_of_a_function_are_renamed() {
+        let call = |config: &str| request(&format!("GET getStatus(policyId='{config}')"), "");
+        let mut deck = Deck::of(vec![
+            answered(post(A), 201, format!(r#"{{"id":"{S}"}}"#)),
+            answered(call(A), 200, format!(r#"{{"policy":"{A}"}}"#)),
+        ]);
+        assert_eq!(deck.body(call(X)), format!(r#"{{"policy":"{X}"}}"#));
     }
 
     #[test]

@@ -11,7 +11,7 @@ const SECRET_HEADERS: [&str; 6] =
 /// Takes out of a request what may never be written down: credentials, and all that is said to a sign-in host.
 pub fn request(request: &mut Request) {
     headers(&mut request.headers);
-    if graph::SIGN_IN_HOSTS.contains(&request.host.as_str()) {
+    if is_sign_in(request) {
         request.body = Bytes::new();
         request.target = request.path().to_owned();
     }
@@ -20,6 +20,13 @@ pub fn request(request: &mut Request) {
 /// Takes out of a response what may never be written down.
 pub fn response(response: &mut Response) {
     headers(&mut response.headers);
+}
+
+/// Whether a request is to a host where programs sign in: of such an exchange neither side is kept.
+#[must_use]
+pub fn is_sign_in(request: &Request) -> bool {
+    let name = request.host.split(':').next().unwrap_or_default();
+    graph::SIGN_IN_HOSTS.contains(&name)
 }
 
 fn headers(headers: &mut Headers) {

@@ -52,16 +52,10 @@ pub enum Spelling {
 }
 
 impl Spelling {
-    /// How `written` differs from `value`, the same GUID.
+    /// How `value` must be spelled to read as `written`, the same GUID; `None` for a mixture of cases of its own.
     #[must_use]
-    pub fn of(written: &str, value: &str) -> Self {
-        if written == value {
-            Self::Same
-        } else if written.bytes().any(|b| b.is_ascii_uppercase()) {
-            Self::Upper
-        } else {
-            Self::Lower
-        }
+    pub fn of(written: &str, value: &str) -> Option<Self> {
+        [Self::Same, Self::Lower, Self::Upper].into_iter().find(|spelling| spelling.apply(value) == written)
     }
 
     /// Spells `value` this way.

@@ -71,6 +71,8 @@ pub fn leaves(request: &Request) -> Vec<Leaf<'_>> {
     ];
     for (i, segment) in graph::segments(request.path()).into_iter().enumerate() {
         let (kind, text) = match segment {
+            // The arguments of a function may hold ids.
+            Segment::Name(name) if name.contains('(') => (Kind::Text, name),
             Segment::Name(name) => (Kind::Word, name.to_lowercase().into()),
             Segment::Key(key) => (Kind::Key, key),
         };

@@ -42,13 +42,7 @@ pub fn decode(codings: &str, body: Bytes, limit: usize) -> Result<Bytes, Fault> 
                 })?
             }
             "br" => read("br", brotli_decompressor::Decompressor::new(bytes, 4096), limit)?,
-            "zstd" => {
-                let invalid = |fault: ruzstd::decoding::errors::FrameDecoderError| Fault::Invalid {
-                    coding: "zstd",
-                    source: std::io::Error::other(fault.to_string()),
-                };
-                read("zstd", ruzstd::decoding::StreamingDecoder::new(bytes).map_err(invalid)?, limit)?
-            }
+            "zstd" => read_zstd(bytes, limit)?,
             _ => return Err(Fault::Unknown(coding)),
         };
     }
@@ -57,9 +51,20 @@ pub fn decode(codings: &str, body: Bytes, limit: usize) -> Result<Bytes, Fault> 
 
 fn read(coding: &'static str, decoder: impl Read, limit: usize) -> Result<Bytes, Fault> {
     let mut decoded = Vec::new();
-    let most = limit as u64 + 1;
+    let most = (limit as u64).saturating_add(1);
     decoder.take(most).read_to_end(&mut decoded).map_err(|source| Fault::Invalid { coding, source })?;
     if decoded.len() > limit { Err(Fault::TooLarge(limit)) } else { Ok(decoded.into()) }
+}
+
+/// Zstandard, of which a body may hold several frames, one after another (RFC 8878 section 3).
+fn read_zstd(mut bytes: &[u8], limit: usize) -> Result<Bytes, Fault> {
+    let invalid = |why: String| Fault::Invalid { coding: "zstd", source: std::io::Error::other(why) };
+    let mut decoded = Vec::new();
+    while !bytes.is_empty() {
+        let frame = ruzstd::decoding::StreamingDecoder::new(&mut bytes).map_err(|fault| invalid(fault.to_string()))?;
+        decoded.extend_from_slice(&read("zstd", frame, limit - decoded.len())?);
+    }
+    Ok(decoded.into())
 }
 
 #[cfg(test)]
@@ -94,6 +99,16 @@ mod tests {
             ("gzip, gzip", gzip(&gzip(b"{\"a\":1}"))),
         ] {
             assert_eq!(decode(coding, body, 100).unwrap(), "{\"a\":1}", "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_body_may_have_several_frames() {
+        let zstd = base64("KLUv/SAHOQAAeyJhIjoxfQ==");
+        for (coding, frame) in [("zstd", zstd), ("gzip", gzip(b"{\"a\":1}"))] {
+            let twice = Bytes::from([frame.clone(), frame].concat());
+            assert_eq!(decode(coding, twice.clone(), 100).unwrap(), "{\"a\":1}{\"a\":1}");
+            assert!(matches!(decode(coding, twice, 10), Err(Fault::TooLarge(_))), "the limit is for all of them");
         }
     }
 

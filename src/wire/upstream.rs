@@ -125,8 +125,11 @@ impl Upstream {
     pub async fn tunnel(&self, authority: &str) -> Result<TcpStream, Fault> {
         let unreachable = |why: String| Fault::Unreachable { host: authority.to_owned(), why };
         let uri: Uri = format!("https://{authority}").parse().map_err(|why| unreachable(format!("{why}")))?;
-        let connection = self.dialer.clone().dial(uri).await.map_err(|fault| unreachable(told(fault.as_ref())))?;
-        Ok(connection.into_inner())
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.dialer.clone().dial(uri)).await {
+            Ok(Ok(connection)) => Ok(connection.into_inner()),
+            Ok(Err(fault)) => Err(unreachable(told(fault.as_ref()))),
+            Err(_) => Err(Fault::Silent { host: authority.to_owned(), seconds: CONNECT_TIMEOUT.as_secs() }),
+        }
     }
 }
 

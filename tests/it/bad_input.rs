@@ -78,6 +78,8 @@ async fn a_store_in_use_is_named_with_its_process() {
     insta::assert_snapshot!(ended.stderr.replace(&deck.id().to_string(), "ID"));
     assert_eq!(project.run(&["record", "two", "--store", "other", "--", "true"]).code, Some(0));
     assert!(project.run(&["cassette", "ls"]).stderr.contains("Its takes are not listed"));
+    let missing = project.run(&["replay", "three", "--", "true"]).stderr;
+    assert!(missing.contains("there is no cassette cassettes/three.json"), "{missing}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,7 +94,7 @@ async fn curl_is_recorded_and_then_replayed_without_graph() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_program_that_fails_does_not_replace_a_cassette() {
+async fn a_recording_that_fails_does_not_replace_a_cassette() {
     let (project, graph) = (Project::new(), Graph::start().await);
     let url = format!("https://graph.microsoft.com{}", statuses(CONFIG));
     let script = |code: u8| format!("curl -sS -d '{{\"code\":{code}}}' '{url}'; exit {code}");

@@ -32,6 +32,17 @@ fn a_flag_comes_before_the_environment_and_that_before_the_file() {
     let text = said(&project, &["by-file"], &[("GRAPHDECK_LISTEN", "127.0.0.3:0")]);
     assert!(text.contains("replaying by-file on http://127.0.0.3:"), "{text}");
 
+    let strict = said(&project, &["by-file", "--strict"], &[]);
+    replayed(&strict, "by-file");
+    for (flags, environment, code) in
+        [(&[][..], "1", 1), (&[], "0", 0), (&["--strict"], "0", 1), (&["--strict=false"], "1", 0)]
+    {
+        project.write("cassettes/strict.json", include_str!("../../cassettes/user-statuses.json"));
+        let mut command = project.command(&[&["replay", "strict"], flags, &["--", "true"]].concat());
+        let ended = command.env("GRAPHDECK_STRICT", environment).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{flags:?} {environment}");
+    }
+
     project.write("other.toml", "cassettes = \"by-flag\"\ncassette = \"by-file\"\n");
     replayed(&said(&project, &[], &[("GRAPHDECK_CONFIG", "other.toml")]), "by-file");
 }

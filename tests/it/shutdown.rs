@@ -78,6 +78,39 @@ async fn a_second_signal_stops_at_once_and_loses_nothing() {
     assert_eq!(project.run(&["cassette", "ls"]).stdout, "slow  1 exchange, interrupted take 1\n");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_that_is_cut_off_is_a_hole() {
+    let (project, (graph, _go)) = (Project::new(), slow_graph().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let deck = project.record("slow", &graph, &[]);
+    let second = ask_twice(&deck, &ca_pem, &graph).await;
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not recorded, though it should be: POST"), "{}", ended.stderr);
+    assert!(second.await.unwrap().is_err());
+    assert_eq!(project.cassette_json("slow")["exchanges"].as_array().unwrap().len(), 1);
+}
+
+/// Ctrl-C goes to the deck and its program at once, and whichever ends first the recording is sealed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_of_the_whole_group_seals_the_recording() {
+    use std::os::unix::process::CommandExt;
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let url = format!("https://graph.microsoft.com{}", statuses(CONFIG));
+    let script = format!("curl -sS -o /dev/null -d '{{}}' '{url}'; echo asked >&2; exec sleep 60");
+    for round in 0..10 {
+        let mut command = project.command(&["record", "group", "--upstream-ca"]);
+        command.arg(graph.ca_file()).args(["--connect-to", &format!("graph.microsoft.com={}", graph.address)]);
+        command.args(["--", "sh", "-c", &script]).process_group(0);
+        let mut deck = Deck::spawn(&project, command);
+        deck.wait_for_line("asked");
+        deck.signal_group(Signal::INT);
+        let ended = deck.wait();
+        assert_eq!(ended.code, Some(130), "round {round}: {}", ended.stderr);
+        assert!(ended.stderr.contains("recorded 1 exchange to"), "round {round}: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_signal_reaches_the_program_and_its_exit_code_is_ours() {
     let project = Project::new();

@@ -2,7 +2,7 @@
 
 use super::graph::Graph;
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, kill_process, kill_process_group};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -195,6 +195,12 @@ impl<'a> Deck<'a> {
     pub fn signal(&self, signal: Signal) {
         let process = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
         kill_process(process, signal).unwrap();
+    }
+
+    /// Sends a signal to it and its program, as a terminal does; it must be the first of a process group.
+    pub fn signal_group(&self, signal: Signal) {
+        let group = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        kill_process_group(group, signal).unwrap();
     }
 
     /// Asks it to end, and waits until it has.

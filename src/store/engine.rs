@@ -1,0 +1,82 @@
+//! Sled, with its panics caught and its writes synced.
+//!
+//! What sled 0.34 asks for: `flush` is no fsync on Linux (spacejam/sled#1351), so the data file is synced after it;
+//! damage shows as a panic, so panics are caught; a cache without a bound grows to 1 GiB; and a snapshot that a crash
+//! cut short keeps it from opening.
+
+use super::takes::Fault;
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// Sled's cache, in bytes; its default would grow to 1 GiB.
+const CACHE: u64 = 64 * 1024 * 1024;
+
+/// Opens sled in `folder`, which belongs to the store in `path`, and returns it with the file to be synced.
+///
+/// # Errors
+/// When it is damaged, or the system refuses.
+pub(super) fn open(path: &Path, folder: &Path) -> Result<(sled::Db, File), Fault> {
+    remove_unfinished_snapshots(folder).map_err(|source| Fault::io(path, "opened", source))?;
+    let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
+    let db = guarded(path, "opened", || config.open())?;
+    let data = File::open(folder.join("db")).map_err(|source| Fault::io(path, "opened", source))?;
+    Ok((db, data))
+}
+
+/// Brings all that was written to the disk.
+///
+/// # Errors
+/// When that fails.
+pub(super) fn sync(path: &Path, db: &sled::Db, data: &File) -> Result<(), Fault> {
+    guarded(path, "written", || db.flush().map(drop))?;
+    data.sync_data().map_err(|source| Fault::io(path, "written", source))
+}
+
+/// A snapshot that a crash cut short keeps sled from opening, and is made again from the log.
+fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
+    let files = match fs::read_dir(folder) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let file = file?;
+        if file.file_name().to_string_lossy().ends_with(".generating") {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics of sled that are caught and told as faults from being printed as well. To be called once.
+pub fn hush_caught_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !GUARDED.get() {
+            print(panic);
+        }
+    }));
+}
+
+/// Runs what calls sled, turning its panics and errors into faults of the store.
+pub(super) fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
+    GUARDED.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    GUARDED.set(false);
+    let damaged = |why: String| Fault::Damaged { path: path.to_owned(), why };
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Io(source))) => Err(Fault::io(path, what, source)),
+        Ok(Err(fault)) => Err(damaged(fault.to_string())),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(damaged(said.unwrap_or("its content makes no sense").lines().next().unwrap_or_default().to_owned()))
+        }
+    }
+}
