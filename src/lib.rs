@@ -12,6 +12,7 @@
 //! app/                 puts the rooms together and runs them
 //!   run.rs               a recording or a replay, from the settings to the exit code
 //!   library.rs           the commands on cassettes
+//!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
 //!   written.rs           as it is written, each key with its line

@@ -1,7 +1,7 @@
 //! The commands on cassettes: list, show, export, import, check, remove.
 
-use super::run::count;
-use super::{Fault, say, seal};
+use super::sealing::{count, interrupted, seal};
+use super::{Fault, say};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
@@ -12,19 +12,6 @@ use crate::tape::mint::Mint;
 use crate::tape::scribe;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-
-/// The last take of a cassette that was begun and never sealed, as a cassette.
-///
-/// # Errors
-/// When the store cannot be read.
-pub fn interrupted(store: &Path, name: &str) -> Result<Option<Cassette>, Fault> {
-    let journal = Journal::open(store)?;
-    let last = journal.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0);
-    Ok(match last {
-        Some(take) => Some(seal(&journal.read(take.id)?)),
-        None => None,
-    })
-}
 
 /// Lists the cassettes and the takes that were interrupted.
 ///

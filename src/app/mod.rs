@@ -2,11 +2,9 @@
 
 pub mod library;
 pub mod run;
+mod sealing;
 
 use crate::store::{cassettes, takes};
-use crate::tape::cassette::Cassette;
-use crate::tape::ids::{Ids, Learner};
-use crate::tape::scribe;
 use crate::wire::authority;
 use crate::{child, config};
 use std::io;
@@ -77,15 +75,6 @@ impl Fault {
             _ => 2,
         }
     }
-}
-
-/// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
-fn seal(exchanges: &[crate::tape::exchange::Taped<crate::tape::exchange::Exchange>]) -> Cassette {
-    let mut learner = Learner::default();
-    exchanges.iter().for_each(|exchange| learner.study(exchange));
-    let ids = Ids::new(learner.table()).expect("what is learnt are GUIDs, each once");
-    let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
-    Cassette { ids, entries }
 }
 
 /// Writes a line for people.

@@ -1,6 +1,7 @@
 //! The two runs: a recording and a replay, from the settings to the exit code.
 
-use super::{Fault, say, seal};
+use super::sealing::{kept, load, seal_take};
+use super::{Fault, say};
 use crate::child::{self, Ended, Trust};
 use crate::config::Config;
 use crate::platform::{Signal, Signals};
@@ -13,7 +14,6 @@ use crate::session::tally::{Mode, Tally};
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::Takes;
-use crate::tape::cassette::Cassette;
 use crate::tape::graph;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
@@ -144,21 +144,6 @@ async fn listen(address: &str) -> Result<TcpListener, Fault> {
     Ok(listener)
 }
 
-/// The cassette of that name, or where there is none the last take of it that was interrupted.
-fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Cassette, Fault> {
-    if !cassettes.contains(name)? && Journal::exists(store) {
-        match super::library::interrupted(store, name) {
-            Ok(Some(cassette)) => {
-                say(format!("there is no sealed {name}: replaying its interrupted recording, straight from the store"));
-                return Ok(cassette);
-            }
-            Ok(None) => {}
-            Err(fault) => say(format!("{fault}. It was not looked into for interrupted recordings")),
-        }
-    }
-    Ok(cassettes.load(name)?)
-}
-
 /// Serves the command, or until a signal comes, and lets the exchanges under way finish.
 async fn serve(
     listener: TcpListener,
@@ -233,49 +218,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         address.set_ip(loopback);
     }
     address
-}
-
-/// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands.
-fn seal_take(store: &dyn Takes, take: u64, cassettes: &Cassettes, name: &str, failed: bool) -> Result<(), Fault> {
-    let exchanges = store.read(take)?;
-    if exchanges.is_empty() {
-        store.remove(take)?;
-        say(format!("nothing was recorded; {name} is as it was"));
-        return Ok(());
-    }
-    if failed && cassettes.contains(name)? {
-        let kept = kept(store, take, name)?;
-        say(format!("the recording failed, so {name} stays as it was; {kept}"));
-        return Ok(());
-    }
-    let cassette = seal(&exchanges);
-    let path = cassettes.path(name)?;
-    // What cannot be read again must not take the place of the take.
-    Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
-    let path = cassettes.write(name, &cassette)?;
-    store.remove(take)?;
-    say(format!("recorded {} to {}", count(exchanges.len() as u64), path.display()));
-    Ok(())
-}
-
-fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
-    let takes = store.takes()?;
-    let exchanges = takes.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges);
-    if exchanges == 0 {
-        store.remove(take)?;
-        return Ok("nothing was recorded".to_owned());
-    }
-    let kept = count(exchanges);
-    Ok(format!("this take is kept, with {kept}: graphdeck cassette export {name} --take {take}"))
-}
-
-/// A number of exchanges in words.
-#[must_use]
-pub fn count(exchanges: u64) -> String {
-    match exchanges {
-        1 => "1 exchange".to_owned(),
-        count => format!("{count} exchanges"),
-    }
 }
 
 /// Says what is to be said, writes the report, and settles the exit code.

@@ -44,9 +44,13 @@ fn house() -> Vec<(String, String, String)> {
     named.filter(|(_, room, _)| room != "lib").collect()
 }
 
+fn without_comments(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
 /// The rooms that a file names: `crate::room`, also in braces.
 fn rooms_named(text: &str) -> BTreeSet<String> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code = without_comments(text);
     let mut rooms = BTreeSet::new();
     for part in code.split("crate::").skip(1).chain(code.split("graphdeck::").skip(1)) {
         let list = part.strip_prefix('{').map_or(part, |braces| braces.split(';').next().unwrap());
@@ -74,6 +78,34 @@ fn a_room_names_only_rooms_below_it() {
                 assert!(allowed.contains(&named.as_str()), "{file} names {named}");
             }
         }
+    }
+}
+
+/// The files that a file names, within its room: `super::file`, also in braces, and `crate::room::file`.
+fn neighbours(file: &str, room: &str, text: &str, house: &[(String, String, String)]) -> Vec<String> {
+    let code = without_comments(text.split("#[cfg(test)]\nmod tests").next().unwrap());
+    let inside = house.iter().filter(|(other, own, _)| own == room && other != file && other.contains('/'));
+    let named = inside.filter(|(other, ..)| {
+        let name = other.rsplit('/').next().unwrap().trim_end_matches(".rs");
+        let said = [format!("super::{name}::"), format!("crate::{room}::{name}::"), format!("super::{{{name}::")];
+        let used = [format!("use super::{name};"), format!("use super::{{{name}"), format!(" {name}::{{self")];
+        said.iter().chain(&used).any(|words| code.contains(words.as_str()))
+    });
+    named.map(|(other, ..)| other.clone()).collect()
+}
+
+#[test]
+fn no_files_of_a_room_name_one_another_in_a_circle() {
+    fn visit(file: &str, edges: &std::collections::BTreeMap<String, Vec<String>>, path: &mut Vec<String>) {
+        assert!(!path.iter().any(|seen| seen == file), "a circle: {} -> {file}", path.join(" -> "));
+        path.push(file.to_owned());
+        edges[file].iter().for_each(|next| visit(next, edges, path));
+        path.pop();
+    }
+    let house = house();
+    let edges = house.iter().map(|(file, room, text)| (file.clone(), neighbours(file, room, text, &house))).collect();
+    for (file, ..) in &house {
+        visit(file, &edges, &mut Vec::new());
     }
 }
 

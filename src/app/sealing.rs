@@ -1,0 +1,98 @@
+//! From a take to a cassette: sealed when its recording ends well, kept when it does not, played where none is sealed.
+
+use super::{Fault, say};
+use crate::store::cassettes::{self, Cassettes};
+use crate::store::journal::Journal;
+use crate::store::takes::Takes;
+use crate::tape::cassette::Cassette;
+use crate::tape::exchange::{Exchange, Taped};
+use crate::tape::ids::{Ids, Learner};
+use crate::tape::scribe;
+use std::path::Path;
+
+/// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
+pub(super) fn seal(exchanges: &[Taped<Exchange>]) -> Cassette {
+    let mut learner = Learner::default();
+    exchanges.iter().for_each(|exchange| learner.study(exchange));
+    let ids = Ids::new(learner.table()).expect("what is learnt are GUIDs, each once");
+    let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
+    Cassette { ids, entries }
+}
+
+/// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands.
+pub(super) fn seal_take(
+    store: &dyn Takes,
+    take: u64,
+    cassettes: &Cassettes,
+    name: &str,
+    failed: bool,
+) -> Result<(), Fault> {
+    let exchanges = store.read(take)?;
+    if exchanges.is_empty() {
+        store.remove(take)?;
+        say(format!("nothing was recorded; {name} is as it was"));
+        return Ok(());
+    }
+    if failed && cassettes.contains(name)? {
+        let kept = kept(store, take, name)?;
+        say(format!("the recording failed, so {name} stays as it was; {kept}"));
+        return Ok(());
+    }
+    let cassette = seal(&exchanges);
+    let path = cassettes.path(name)?;
+    // What cannot be read again must not take the place of the take.
+    Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
+    let path = cassettes.write(name, &cassette)?;
+    store.remove(take)?;
+    say(format!("recorded {} to {}", count(exchanges.len() as u64), path.display()));
+    Ok(())
+}
+
+/// Where a take is kept that was not sealed.
+pub(super) fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
+    let takes = store.takes()?;
+    let exchanges = takes.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges);
+    if exchanges == 0 {
+        store.remove(take)?;
+        return Ok("nothing was recorded".to_owned());
+    }
+    let kept = count(exchanges);
+    Ok(format!("this take is kept, with {kept}: graphdeck cassette export {name} --take {take}"))
+}
+
+/// A number of exchanges in words.
+#[must_use]
+pub(super) fn count(exchanges: u64) -> String {
+    match exchanges {
+        1 => "1 exchange".to_owned(),
+        count => format!("{count} exchanges"),
+    }
+}
+
+/// The last take of a cassette that was begun and never sealed, as a cassette.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) fn interrupted(store: &Path, name: &str) -> Result<Option<Cassette>, Fault> {
+    let journal = Journal::open(store)?;
+    let last = journal.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0);
+    Ok(match last {
+        Some(take) => Some(seal(&journal.read(take.id)?)),
+        None => None,
+    })
+}
+
+/// The cassette of that name, or where there is none the last take of it that was interrupted.
+pub(super) fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Cassette, Fault> {
+    if !cassettes.contains(name)? && Journal::exists(store) {
+        match interrupted(store, name) {
+            Ok(Some(cassette)) => {
+                say(format!("there is no sealed {name}: replaying its interrupted recording, straight from the store"));
+                return Ok(cassette);
+            }
+            Ok(None) => {}
+            Err(fault) => say(format!("{fault}. It was not looked into for interrupted recordings")),
+        }
+    }
+    Ok(cassettes.load(name)?)
+}
