@@ -97,6 +97,9 @@ struct Upstream {
     /// PEM roots to trust for the upstream besides the system's, such as corporate-ca.pem
     #[arg(long, value_name = "FILE", env = "GRAPHDECK_UPSTREAM_CA")]
     upstream_ca: Option<PathBuf>,
+    /// Continue the cassette, or its interrupted take: record my-run --append -- npm test
+    #[arg(long, env = "GRAPHDECK_APPEND", value_parser = FalseyValueParser::new())]
+    append: bool,
     /// Record every exchange with Graph, not only userStatuses POSTs: record my-run --all -- npm test
     #[arg(long, env = "GRAPHDECK_ALL", value_parser = FalseyValueParser::new())]
     all: bool,
@@ -172,12 +175,12 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
                 config.connect_to.insert(host, address);
             }
             config.upstream_ca = upstream.upstream_ca.or(config.upstream_ca);
-            let run = run.settle(&mut config, upstream.all)?;
-            block_on(run::record(config, run))
+            let run = run.settle(&mut config)?;
+            block_on(run::record(config, run::Run { all: upstream.all, append: upstream.append, ..run }))
         }
         Command::Replay { run, strict } => {
             config.strict = strict.unwrap_or(config.strict);
-            let run = run.settle(&mut config, false)?;
+            let run = run.settle(&mut config)?;
             block_on(run::replay(config, run))
         }
         Command::Cassette { command } => cassette(&config, command),
@@ -190,7 +193,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
 
 impl Run {
     /// The run that is meant: flags and environment over the settings.
-    fn settle(self, config: &mut Config, all: bool) -> Result<run::Run, Fault> {
+    fn settle(self, config: &mut Config) -> Result<run::Run, Fault> {
         if let Some(listen) = self.listen {
             config::check_address(&listen).map_err(flag("--listen"))?;
             config.listen = listen;
@@ -198,7 +201,7 @@ impl Run {
             "127.0.0.1:0".clone_into(&mut config.listen);
         }
         let cassette = self.name.unwrap_or_else(|| config.cassette.clone());
-        Ok(run::Run { cassette, command: self.command, all, report: self.report })
+        Ok(run::Run { cassette, command: self.command, report: self.report, ..run::Run::default() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The two runs: a recording and a replay, from the settings to the exit code.
 
-use super::sealing::{kept, load, seal_take};
+use super::sealing::{discard, kept, load, resume, seal_take};
 use super::{Fault, say};
 use crate::child::{self, Ended, Trust};
 use crate::config::Config;
@@ -32,6 +32,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// Arrivals are numbered from the time at which a run began, so that a continued take goes on after its last one.
+const ARRIVAL_BITS: u32 = 20;
+
 /// What a run is given besides the settings.
 #[derive(Debug, Default)]
 pub struct Run {
@@ -41,6 +44,8 @@ pub struct Run {
     pub command: Vec<OsString>,
     /// Whether every exchange with Graph is recorded.
     pub all: bool,
+    /// Whether what is there already is continued.
+    pub append: bool,
     /// Where the report goes.
     pub report: Option<PathBuf>,
 }
@@ -58,14 +63,20 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
     let authority = Authority::open(&authority::default_dir()?)?;
     let listener = listen(&config.listen).await?;
     let journal = Arc::new(Journal::open(&config.store)?);
-    let take = journal.begin(&run.cassette, now())?;
-    let settings = record::Settings { upstream, store: journal.clone(), take, routes, body_limit: config.body_limit };
+    let started = now();
+    let take = match run.append {
+        true => resume(&*journal, &cassettes, &run.cassette, started.as_secs()).await?,
+        false => journal.begin(&run.cassette, started.as_secs())?,
+    };
+    let first_arrival = u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS;
+    let body_limit = config.body_limit;
+    let settings = record::Settings { upstream, store: journal.clone(), take, first_arrival, routes, body_limit };
     let tally = Tally::new(Mode::Record, &run.cassette, 0);
     let front = front(&config, authority, Session::Record(Recorder::new(settings, tally)));
     let ended = match serve(listener, &front, "recording", &run, signals).await {
         Ok(ended) => ended,
         Err(fault) => {
-            journal.remove(take)?;
+            discard(&*journal, take)?;
             return Err(fault);
         }
     };
@@ -236,6 +247,6 @@ fn finish(front: &Front, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fa
     })
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

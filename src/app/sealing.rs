@@ -3,7 +3,7 @@
 use super::{Fault, say};
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
-use crate::store::takes::Takes;
+use crate::store::takes::{self, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::exchange::{Exchange, Taped};
 use crate::tape::ids::{Ids, Learner};
@@ -46,6 +46,32 @@ pub(super) fn seal_take(
     store.remove(take)?;
     say(format!("recorded {} to {}", count(exchanges.len() as u64), path.display()));
     Ok(())
+}
+
+/// The take that a recording continues: an interrupted one, or a new one that begins with what is sealed.
+pub(super) async fn resume(store: &dyn Takes, cassettes: &Cassettes, name: &str, now: u64) -> Result<u64, Fault> {
+    if let Some(take) = store.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0) {
+        say(format!("continuing the interrupted take {} of {name}, which has {}", take.id, count(take.exchanges)));
+        return Ok(take.id);
+    }
+    let take = store.begin(name, now)?;
+    if cassettes.contains(name)? {
+        let cassette = cassettes.load(name)?;
+        for (number, entry) in (1..).zip(&cassette.entries) {
+            let path = cassettes.path(name)?;
+            let exchange = scribe::recorded(entry, &cassette.ids, number)
+                .map_err(|source| cassettes::Fault::Damaged { path, source })?;
+            store.append(take, number as u64, &exchange).await.map_err(|_| takes::Fault::Closed)??;
+        }
+        say(format!("continuing {name}, which has {}", count(cassette.entries.len() as u64)));
+    }
+    Ok(take)
+}
+
+/// Removes a take of a run that did not come to begin, unless it had exchanges before.
+pub(super) fn discard(store: &dyn Takes, take: u64) -> Result<(), Fault> {
+    let continued = store.takes()?.iter().any(|found| found.id == take && found.exchanges > 0);
+    if continued { Ok(()) } else { Ok(store.remove(take)?) }
 }
 
 /// Where a take is kept that was not sealed.

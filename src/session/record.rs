@@ -24,6 +24,8 @@ pub struct Settings {
     pub store: Arc<dyn Takes>,
     /// The take that they belong to.
     pub take: u64,
+    /// The number of the first request: exchanges are kept in the order of these numbers.
+    pub first_arrival: u64,
     /// The requests that are recorded.
     pub routes: Vec<Route>,
     /// The largest body that is recorded, in bytes, decoded or not.
@@ -56,7 +58,7 @@ impl Recorder {
     /// A recorder at the begin of a take.
     #[must_use]
     pub fn new(settings: Settings, tally: Tally) -> Self {
-        Self { settings, arrivals: AtomicU64::new(0), tally }
+        Self { arrivals: AtomicU64::new(settings.first_arrival), settings, tally }
     }
 
     /// What has happened so far.

@@ -109,6 +109,30 @@ async fn a_second_take_that_is_interrupted_leaves_the_first_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_take_and_a_cassette_can_be_continued() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let continued = |name: &'static str| {
+        let deck = project.record("more", &graph, &["--append"]);
+        let client = through(&deck, &ca_pem);
+        async move {
+            post(&client, name).await.unwrap();
+            deck
+        }
+    };
+    continued("first").await.kill();
+    let deck = continued("second").await;
+    assert!(deck.said().contains("continuing the interrupted take 1 of more, which has 1 exchange"), "{}", deck.said());
+    assert_eq!(deck.stop().code, Some(0));
+    assert_eq!(names(&project.cassette("more")), ["first", "second"]);
+    let deck = continued("third").await;
+    assert!(deck.said().contains("continuing more, which has 2 exchanges"), "{}", deck.said());
+    assert_eq!(deck.stop().code, Some(0));
+    assert_eq!(names(&project.cassette("more")), ["first", "second", "third"]);
+    assert_eq!(project.run(&["cassette", "ls"]).stdout, "more  3 exchanges\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_is_the_same_text_every_time_but_for_its_ids() {
     let project = Project::new();
     let ca_pem = project.run(&["ca"]).stdout;
