@@ -52,7 +52,7 @@ impl Bindings {
         self.played.len()
     }
 
-    /// How many groups of a shape, from the first on, were all played: a search for an unplayed one begins after them.
+    /// How many groups of a shape, from the first on, were played: a search for one that was not begins after them.
     pub fn begin(&mut self, shape: Key) -> &mut usize {
         self.begins.entry(shape).or_default()
     }

@@ -194,7 +194,7 @@ pub fn is_entity_id(member: &str) -> bool {
 /// Whether a JSON member of this name holds the address of an entity.
 #[must_use]
 pub fn is_entity_url(member: &str) -> bool {
-    matches!(member, "@odata.id" | "@odata.editLink" | "@odata.readLink")
+    matches!(member, "@odata.id" | "@odata.editLink" | "@odata.readLink") || member.ends_with("@odata.bind")
 }
 
 /// Response headers that hold the address of an entity.

@@ -113,8 +113,8 @@ impl Ids {
 
 /// Learns from exchanges, taken in recorded order, which of their GUIDs are ids.
 ///
-/// An id is a key in the path of a request, or the `id`, `@odata.id` or `Location` of an entity in an answer of
-/// success. Any other GUID is left as it is.
+/// An id is a key in the path of a request or of an address in its body (`@odata.bind`), or the `id`, `@odata.id` or
+/// `Location` of an entity in an answer of success. Any other GUID is left as it is.
 #[derive(Debug, Default)]
 pub struct Learner {
     first_seen: HashMap<Guid, (usize, String)>,
@@ -130,15 +130,19 @@ impl Learner {
         self.see_body(&request.body);
         let segments = graph::segments(request.path());
         self.learn_keys(&segments);
+        if let Some(body) = walk::parse_json(&request.body) {
+            walk::json(&body, &mut |steps, leaf| self.learn_reference(steps, leaf));
+        }
 
         response.headers.iter().for_each(|(_, value)| self.see(value));
         self.see_body(&response.body);
         if (200..300).contains(&response.status) {
-            for (_, url) in response.headers.iter().filter(|(name, _)| graph::ENTITY_URL_HEADERS.contains(name)) {
-                self.learn_url(url);
-            }
+            // The body first: there an id belongs to the collection that the client asked, however Graph calls it.
             if let Some(body) = walk::parse_json(&response.body) {
                 self.learn_entities(&body, graph::collection(&segments).unwrap_or("ids"));
+            }
+            for (_, url) in response.headers.iter().filter(|(name, _)| graph::ENTITY_URL_HEADERS.contains(name)) {
+                self.learn_url(url);
             }
         }
     }
@@ -208,10 +212,23 @@ impl Learner {
                     _ => None,
                 });
                 self.learn(text, nearest.unwrap_or(collection));
-            } else if graph::is_entity_url(member) {
-                self.learn_url(text);
+            } else {
+                self.learn_reference(steps, leaf);
             }
         });
+    }
+
+    /// An entity that a body names by its address, such as in `rootCertificate@odata.bind`.
+    fn learn_reference(&mut self, steps: &[Step<'_>], leaf: &Value) {
+        let member = steps.iter().rev().find_map(|step| match step {
+            Step::Member(name) => Some(*name),
+            Step::Element(_) => None,
+        });
+        if let (Some(member), Value::String(url)) = (member, leaf)
+            && graph::is_entity_url(member)
+        {
+            self.learn_url(url);
+        }
     }
 }
 

@@ -37,8 +37,9 @@ struct Group {
 }
 
 impl Group {
-    fn all_played(&self, bindings: &Bindings) -> bool {
-        self.exchanges.iter().all(|&exchange| bindings.played(exchange) > 0)
+    /// Whether any of it was played: they are played in order, so the first tells for all.
+    fn is_begun(&self, bindings: &Bindings) -> bool {
+        bindings.played(self.exchanges[0]) > 0
     }
 }
 
@@ -79,9 +80,20 @@ pub struct Index {
     pub(super) entries: Vec<Entry>,
     /// For each id the exchange that minted it; none for a given one.
     pub(super) minters: Vec<Option<u32>>,
+    /// The ids that were minted and are shown where the ids that they were minted with are not known, such as a user's
+    /// id under many configurations. No other value could be told for them everywhere, whatever comes first.
+    pub(super) shared: HashSet<Row>,
     exact: HashMap<Key, Groups>,
     loose: HashMap<Key, Groups>,
     routes: HashMap<Key, Vec<u32>>,
+}
+
+/// The ids among slots.
+fn rows(slots: &[Slot]) -> impl Iterator<Item = Row> {
+    slots.iter().filter_map(|slot| match slot {
+        Slot::Id(row) => Some(*row),
+        Slot::Literal(_) => None,
+    })
 }
 
 /// The exchange that answers, and how its ids stand in the live request.
@@ -109,6 +121,7 @@ impl Index {
             rules,
             exchanges: Vec::new(),
             entries: Vec::new(),
+            shared: HashSet::new(),
             exact: HashMap::new(),
             loose: HashMap::new(),
             routes: HashMap::new(),
@@ -117,7 +130,37 @@ impl Index {
         for entry in entries {
             index.add(entry, &mut seen)?;
         }
+        index.note_shared();
         Ok(index)
+    }
+
+    /// Notes the ids that some answer shows without what they were minted with.
+    fn note_shared(&mut self) {
+        for exchange in &self.exchanges {
+            let mut known: HashMap<Row, bool> = rows(&exchange.loose_slots).map(|row| (row, true)).collect();
+            for row in exchange.script.rows() {
+                if !self.can_be_derived(row, &mut known) {
+                    self.shared.insert(row);
+                }
+            }
+        }
+    }
+
+    /// Whether the ids that a row was minted with are known, as `known` has it; given ones only by the request itself.
+    fn can_be_derived(&self, row: Row, known: &mut HashMap<Row, bool>) -> bool {
+        if let Some(&known) = known.get(&row) {
+            return known;
+        }
+        let can = match self.minters[row as usize] {
+            // A given id says of itself what it is, and is not derived: but nothing can be derived from it here.
+            None => false,
+            Some(minter) => {
+                let asked = rows(&self.exchanges[minter as usize].loose_slots);
+                asked.collect::<Vec<_>>().into_iter().all(|row| self.can_be_derived(row, known))
+            }
+        };
+        known.insert(row, can);
+        can
     }
 
     fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>) -> Result<(), Fault> {
@@ -126,7 +169,10 @@ impl Index {
         let request = scribe::tape_request(recorded.request.clone());
         let reading = Reading::of(&request, &self.rules);
         let (exact_slots, loose_slots) = (self.slots(&reading.exact), self.slots(&reading.loose));
-        let script = scribe::script(&entry, &self.ids, number as usize + 1)?;
+        let mut script = scribe::script(&entry, &self.ids, number as usize + 1)?;
+        let asked = reading.exact.tokens.iter();
+        let asked = asked.filter_map(|token| Some((self.ids.find(token.guid)?, token.spelled.clone()))).collect();
+        script.respell(&self.ids, &asked);
         self.note_origins(number, &exact_slots, &script, seen);
         let creates = request.method == "POST" && script.status() == 201;
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
@@ -144,11 +190,7 @@ impl Index {
 
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
     fn note_origins(&mut self, number: u32, slots: &[Slot], script: &Script, seen: &mut HashSet<Row>) {
-        let asked = slots.iter().filter_map(|slot| match slot {
-            Slot::Id(row) => Some(*row),
-            Slot::Literal(_) => None,
-        });
-        seen.extend(asked);
+        seen.extend(rows(slots));
         for row in script.rows() {
             if seen.insert(row) {
                 self.minters[row as usize] = Some(number);
@@ -227,15 +269,15 @@ impl Index {
     fn nearest<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &mut Bindings) -> Option<&'a Group> {
         let groups = &groups.groups;
         let mut begin = *bindings.begin(shape.key);
-        while groups.get(begin).is_some_and(|group| group.all_played(bindings)) {
+        while groups.get(begin).is_some_and(|group| group.is_begun(bindings)) {
             begin += 1;
         }
         *bindings.begin(shape.key) = begin;
-        let fresh = self.best(groups[begin..].iter().filter(|group| !group.all_played(bindings)), shape, bindings);
+        let fresh = self.best(groups[begin..].iter().filter(|group| !group.is_begun(bindings)), shape, bindings);
         if fresh.is_some_and(|(new, _)| new <= 1) {
             return fresh.map(|(_, group)| group);
         }
-        let worn = self.best(groups.iter().filter(|group| group.all_played(bindings)), shape, bindings);
+        let worn = self.best(groups.iter().filter(|group| group.is_begun(bindings)), shape, bindings);
         match (fresh, worn) {
             (Some((new, fresh)), Some((least, _))) if new <= least => Some(fresh),
             (fresh, worn) => worn.or(fresh).map(|(_, group)| group),

@@ -103,7 +103,7 @@ impl<'a> Speaker<'a> {
         let recorded = self.index.ids.recorded(row);
         let value = match self.index.minters[row as usize] {
             None => self.bindings.live(row).unwrap_or(recorded).into(),
-            Some(_) if self.policy == Policy::Recorded => recorded.into(),
+            Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(&row) => recorded.into(),
             Some(minter) => self.derive(row, minter, recorded),
         };
         self.values.insert(row, value.clone());

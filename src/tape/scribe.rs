@@ -9,10 +9,10 @@ use super::exchange::{Exchange, Headers, Request, Response, Taped};
 use super::graph;
 use super::ids::{Ids, Row};
 use super::redact;
-use super::template::Template;
+use super::template::{Spelling, Template};
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
@@ -163,6 +163,19 @@ impl Script {
     pub fn speak<'a>(&self, mut value: impl FnMut(&Row) -> Cow<'a, str>) -> Response {
         let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.speak(&mut value))).collect();
         Response { status: self.status, headers, body: self.body.speak(value) }
+    }
+
+    /// Spells each id by how the recorded request spelled it, where it did, and not by how it was first seen: an answer
+    /// that repeats its request's spelling then repeats the live one's.
+    pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, String>) {
+        let spelling = |row: &Row, spelling: Spelling| {
+            let written = spelling.apply(ids.recorded(*row));
+            asked.get(row).and_then(|asked| Spelling::of(&written, asked)).unwrap_or(spelling)
+        };
+        self.headers.iter_mut().for_each(|(_, text)| text.respell(spelling));
+        if let BodyScript::Text(text) = &mut self.body {
+            text.respell(spelling);
+        }
     }
 
     /// The status code.

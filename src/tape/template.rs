@@ -141,6 +141,15 @@ impl<I> Template<I> {
         })
     }
 
+    /// Changes how slots are spelled.
+    pub fn respell(&mut self, spelling: impl Fn(&I, Spelling) -> Spelling) {
+        for piece in &mut self.0 {
+            if let Piece::Id(id, spelled) = piece {
+                *spelled = spelling(id, *spelled);
+            }
+        }
+    }
+
     /// The text with every slot filled by `value`.
     pub fn speak<'a>(&self, mut value: impl FnMut(&I) -> std::borrow::Cow<'a, str>) -> String {
         let mut spoken = String::new();

@@ -15,6 +15,7 @@ mod clients;
 mod crash;
 mod documented;
 mod fronts;
+mod law;
 mod passing;
 mod redaction;
 mod settings;

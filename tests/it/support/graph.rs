@@ -286,16 +286,17 @@ impl hyper::body::Body for Fated {
     }
 }
 
-/// The entities of a Graph, by the path of their collection.
+/// The entities of a Graph, by the path of their collection. Some of its ids are composite, as Intune's are: the
+/// entity's own part, its configuration's, and its user's.
 #[derive(Default)]
-struct Entities {
+pub struct Entities {
     collections: BTreeMap<String, Vec<Value>>,
     minted: u128,
 }
 
 impl Entities {
-    fn answer(&mut self, asked: &Asked) -> Reply {
-        let path = asked.target.split('?').next().unwrap().trim_end_matches('/').replace("//", "/").to_lowercase();
+    pub fn answer(&mut self, asked: &Asked) -> Reply {
+        let path = normal_path(&asked.target);
         let (parent, key) = path.rsplit_once('/').unwrap();
         match asked.method.as_str() {
             "POST" => self.create(&path, asked),
@@ -303,7 +304,7 @@ impl Entities {
                 Reply::json(200, &json!({ "value": self.collections.get(&path).cloned().unwrap_or_default() }))
             }
             method => match self.find(parent, key) {
-                None => Self::missing(key),
+                None => Self::missing(key, &asked.target),
                 Some((entities, at)) => match method {
                     "GET" => Reply::json(200, &entities[at]),
                     "PATCH" => {
@@ -332,7 +333,16 @@ impl Entities {
             return Reply::json(400, &json!({ "error": error }));
         };
         self.minted += 1;
-        let id = uuid::Uuid::from_u128(0x7e32_3db2_3db2_7e32_b23d_0000_0000_0000 + self.minted).to_string();
+        let guid = |bits: u128| uuid::Uuid::from_u128(bits).to_string();
+        let own = guid(0x7e32_3db2_3db2_7e32_b23d_0000_0000_0000 + self.minted);
+        let user = sent.get("userDisplayName").and_then(Value::as_str).unwrap_or_default();
+        // The same user has the same id wherever it shows.
+        let user = guid(u128::from_le_bytes(blake3::hash(user.as_bytes()).as_bytes()[..16].try_into().unwrap()));
+        let config = path.split('/').find(|segment| uuid::Uuid::parse_str(segment).is_ok());
+        let id = match config.filter(|_| self.minted.is_multiple_of(3)) {
+            Some(config) => format!("{own}_{config}_{user}"),
+            None => own,
+        };
         let context = format!("https://graph.microsoft.com/beta/$metadata#{}/$entity", &path[1..]);
         let mut entity = json!({ "@odata.context": context, "id": id });
         entity.as_object_mut().unwrap().extend(sent);
@@ -340,10 +350,22 @@ impl Entities {
         Reply::json(201, &entity).with("location", &format!("https://graph.microsoft.com{path}('{id}')"))
     }
 
-    fn missing(key: &str) -> Reply {
-        let message = format!(
-            "Resource '{key}' does not exist or one of its queried reference-property objects are not present."
+    /// Intune's way to say so: JSON in a JSON text, with the address percent-encoded in it.
+    fn missing(key: &str, target: &str) -> Reply {
+        let url = format!(
+            "https://fef.manage.microsoft.com/FE{}",
+            target.replace('(', "%28").replace(')', "%29").replace('\'', "%27")
         );
-        Reply::json(404, &json!({ "error": { "code": "ResourceNotFound", "message": message } }))
+        let message = json!({ "_version": 3, "Message": format!("Resource '{key}' does not exist - Url: {url}") });
+        Reply::json(404, &json!({ "error": { "code": "ResourceNotFound", "message": message.to_string() } }))
     }
+}
+
+/// A path as the stand-in's entities are found by: however it is spelled, keys stand between slashes.
+fn normal_path(target: &str) -> String {
+    let mut path = target.split('?').next().unwrap().to_lowercase();
+    for (from, to) in [("%28", "("), ("%29", ")"), ("%27", "'"), ("('", "/"), ("')", ""), ("//", "/")] {
+        path = path.replace(from, to);
+    }
+    path.trim_end_matches('/').to_owned()
 }

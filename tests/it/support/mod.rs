@@ -4,6 +4,7 @@ pub mod client;
 pub mod deck;
 pub mod documented;
 pub mod graph;
+pub mod program;
 
 /// Ids that a program chose.
 pub const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
