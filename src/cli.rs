@@ -2,6 +2,7 @@
 
 use crate::app::{self, Fault, library, run};
 use crate::config::{self, Config};
+use crate::platform;
 use crate::store::engine;
 use crate::wire::authority::{self, Authority};
 use clap::builder::FalseyValueParser;
@@ -141,10 +142,13 @@ enum CassetteCommand {
         /// The files, such as cassettes/my-run.json
         files: Vec<PathBuf>,
     },
-    /// Remove a cassette and its interrupted takes: graphdeck cassette rm my-run
+    /// Remove a cassette and its interrupted takes, or one of these: graphdeck cassette rm my-run --take 3
     Rm {
         /// The cassette, such as my-run
         name: String,
+        /// Only this interrupted take, such as 3
+        #[arg(long, value_name = "NUMBER")]
+        take: Option<u64>,
     },
 }
 
@@ -171,7 +175,8 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
         Command::Record { run, upstream } => {
             for entry in &upstream.connect_to {
-                let (host, address) = config::parse_connect_to(entry).map_err(flag("--connect-to"))?;
+                let (host, address) =
+                    config::parse_connect_to(entry).map_err(flag("--connect-to or GRAPHDECK_CONNECT_TO"))?;
                 config.connect_to.insert(host, address);
             }
             config.upstream_ca = upstream.upstream_ca.or(config.upstream_ca);
@@ -195,7 +200,7 @@ impl Run {
     /// The run that is meant: flags and environment over the settings.
     fn settle(self, config: &mut Config) -> Result<run::Run, Fault> {
         if let Some(listen) = self.listen {
-            config::check_address(&listen).map_err(flag("--listen"))?;
+            config::check_address(&listen).map_err(flag("--listen or GRAPHDECK_LISTEN"))?;
             config.listen = listen;
         } else if !self.command.is_empty() {
             "127.0.0.1:0".clone_into(&mut config.listen);
@@ -219,7 +224,7 @@ fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
             put(None, &text)?;
             return Ok(if good { 0 } else { 2 });
         }
-        CassetteCommand::Rm { name } => put(None, &library::remove(config, &name)?)?,
+        CassetteCommand::Rm { name, take } => put(None, &library::remove(config, &name, take)?)?,
     }
     Ok(0)
 }
@@ -231,7 +236,10 @@ fn flag(flag: &'static str) -> impl Fn(String) -> Fault {
 /// Writes to a file, or to standard output; a reader that leaves early, such as `head`, is no fault.
 fn put(out: Option<PathBuf>, text: &str) -> Result<(), Fault> {
     let (path, outcome) = match out {
-        Some(path) => (path.clone(), std::fs::write(path, text)),
+        Some(path) => {
+            let written = platform::replace_file(&path, |file| file.write_all(text.as_bytes()));
+            (path, written)
+        }
         None => ("standard output".into(), std::io::stdout().lock().write_all(text.as_bytes())),
     };
     match outcome {

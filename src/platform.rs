@@ -1,7 +1,7 @@
 //! What depends on the operating system: private files, durable renames, signals.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// Makes a directory, and its parents, that only its owner can enter (0700; on Windows the profile's own rights hold).
@@ -24,12 +24,34 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn replacement_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+fn replacement_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".graphdeck-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(dir)
+}
+
+/// The directory that a file is in.
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes a file in one step: whatever happens, it holds what it held before or all that is written.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
+    let dir = parent(path);
+    let mut fresh = replacement_file(dir)?;
+    let mut writer = BufWriter::new(fresh.as_file_mut());
+    write(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    fresh.as_file().sync_all()?;
+    fresh.persist(path).map_err(|fault| fault.error)?;
+    sync_dir(dir)
 }
 
 /// Makes a rename in `dir` durable. Windows needs no such step.

@@ -5,7 +5,7 @@ use super::{Fault, say};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
-use crate::store::takes::{self, Take, Takes};
+use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::index::{Index, Origin};
 use crate::tape::mint::Mint;
@@ -46,11 +46,10 @@ fn takes(store: &Path) -> Result<Vec<Take>, Fault> {
     }
     match Journal::open(store) {
         Ok(journal) => Ok(journal.takes()?),
-        Err(fault @ takes::Fault::InUse { .. }) => {
+        Err(fault) => {
             say(format!("{fault}. Its takes are not listed"));
             Ok(Vec::new())
         }
-        Err(fault) => Err(fault.into()),
     }
 }
 
@@ -63,7 +62,8 @@ pub fn show(config: &Config, name: &str) -> Result<String, Fault> {
     let cassette = cassettes.load(name)?;
     let index = index(&cassettes.path(name)?, cassette.clone())?;
     let entries = &cassette.entries;
-    let mut text = format!("{name}: {}, {} ids\n", count(entries.len() as u64), cassette.ids.len());
+    let mut text =
+        format!("{name}: {}, {} ids\n", count(entries.len() as u64), cassette.ids.len()).replace(" 1 ids", " 1 id");
     let width = entries.len().to_string().len();
     for (number, entry) in (1..).zip(entries) {
         let (request, status) = (&entry.request, entry.response.status);
@@ -89,9 +89,7 @@ pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, 
         let journal = Journal::open(&config.store)?;
         let known = journal.takes()?;
         if !known.iter().any(|found| found.id == take && found.cassette == name) {
-            let others = known.iter().map(|take| format!("{} of {}", take.id, take.cassette)).collect::<Vec<_>>();
-            let there = if others.is_empty() { "there are none".to_owned() } else { others.join(", ") };
-            return Err(Fault::Flag { flag: "--take", why: format!("{name} has no take {take}; takes: {there}") });
+            return Err(no_such_take(name, take, &known));
         }
         return Ok(seal(&journal.read(take)?).print());
     }
@@ -142,6 +140,9 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
             paths.push(cassettes.path(&name)?);
         }
     }
+    if paths.is_empty() {
+        return Ok((format!("there are no cassettes in {}\n", config.cassettes.display()), false));
+    }
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
         let loaded = cassettes::load(&path).map_err(Fault::from);
@@ -163,19 +164,34 @@ fn index(path: &Path, cassette: Cassette) -> Result<Index, Fault> {
         .map_err(|source| cassettes::Fault::Damaged { path: path.to_owned(), source }.into())
 }
 
+fn no_such_take(name: &str, take: u64, known: &[Take]) -> Fault {
+    let others: Vec<String> = known.iter().map(|take| format!("{} of {}", take.id, take.cassette)).collect();
+    let there =
+        if others.is_empty() { "the store has none".to_owned() } else { format!("there are: {}", others.join(", ")) };
+    Fault::Flag { flag: "--take", why: format!("{name} has no take {take}; {there}") }
+}
+
 /// Removes a cassette and its interrupted takes.
 ///
 /// # Errors
 /// When there is neither.
-pub fn remove(config: &Config, name: &str) -> Result<String, Fault> {
+pub fn remove(config: &Config, name: &str, take: Option<u64>) -> Result<String, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     let mut removed = Vec::new();
     if Journal::exists(&config.store) {
         let journal = Journal::open(&config.store)?;
-        for take in journal.takes()?.iter().filter(|take| take.cassette == name) {
-            journal.remove(take.id)?;
-            removed.push(format!("take {}", take.id));
+        let known = journal.takes()?;
+        let meant = known.iter().filter(|found| found.cassette == name && take.is_none_or(|take| take == found.id));
+        for found in meant {
+            journal.remove(found.id)?;
+            removed.push(format!("take {}", found.id));
         }
+        if let Some(take) = take.filter(|_| removed.is_empty()) {
+            return Err(no_such_take(name, take, &known));
+        }
+    }
+    if take.is_some() {
+        return Ok(format!("removed {} of {name}\n", removed.join(", ")));
     }
     if cassettes.contains(name)? || removed.is_empty() {
         removed.push(cassettes.remove(name)?.display().to_string());

@@ -4,13 +4,13 @@ use super::sealing::{discard, kept, load, resume, seal_take};
 use super::{Fault, say};
 use crate::child::{self, Ended, Trust};
 use crate::config::Config;
-use crate::platform::{Signal, Signals};
+use crate::platform::{self, Signal, Signals};
 use crate::proxy::front::{Front, Hosts};
 use crate::proxy::server;
 use crate::session::Session;
 use crate::session::record::{self, Recorder};
 use crate::session::replay::Player;
-use crate::session::tally::{Mode, Tally};
+use crate::session::tally::{Mode, Report, Tally};
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::Takes;
@@ -24,6 +24,7 @@ use crate::wire::upstream::{self, Upstream};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub struct Run {
 pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     cassettes.path(&run.cassette)?;
+    check_report(&run)?;
     let signals = Signals::listen().map_err(Fault::System)?;
     let upstream = upstream(&config)?;
     let routes = if run.all { everything() } else { config.routes.clone() };
@@ -85,7 +87,8 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
         say(format!("stopped at once; {}", kept(&*journal, take, &run.cassette)?));
         return Ok(signal.exit_code());
     }
-    let failed = program_failed(ended) || !front.session.tally().is_clean(false);
+    // A program that a signal ended may have been in the middle of its work.
+    let failed = matches!(ended, Ended::Exited { code, .. } if code != 0) || !front.session.tally().is_clean(false);
     seal_take(&*journal, take, &cassettes, &run.cassette, failed)?;
     finish(&front, &run, false, ended)
 }
@@ -97,6 +100,7 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
 pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     let path = cassettes.path(&run.cassette)?;
+    check_report(&run)?;
     let signals = Signals::listen().map_err(Fault::System)?;
     let cassette = load(&cassettes, &config.store, &run.cassette)?;
     // The text decides, not the file's bytes: a checkout may have changed its line ends.
@@ -107,7 +111,7 @@ pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
     let manner = Manner { policy: config.ids, strict: config.strict };
     let authority = Authority::open(&authority::default_dir()?)?;
     let listener = listen(&config.listen).await?;
-    let front = front(&config, authority, Session::Replay(Player::new(index, manner, tally)));
+    let front = front(&config, authority, Session::Replay(Box::new(Player::new(index, manner, tally))));
     let ended = serve(listener, &front, "replaying", &run, signals).await?;
     say(front.session.tally().report().replayed());
     if let Ended::AtOnce(signal) = ended {
@@ -173,6 +177,10 @@ async fn serve(
         }
     };
     say(format!("{doing} {} on http://{address}", run.cassette));
+    if child.is_none() {
+        let certificate = front.authority.public_file().display();
+        say(format!("give programs HTTPS_PROXY=http://{address} and the certificate {certificate}; Ctrl-C ends this"));
+    }
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(server::serve(listener, Arc::clone(front), async {
         // A sender that is dropped means the same.
@@ -213,12 +221,6 @@ async fn drain(mut server: JoinHandle<()>, mut signals: Signals, mut asked: bool
     }
 }
 
-/// Whether a program failed by itself. One that a signal ended, as Ctrl-C does, was done.
-fn program_failed(ended: Ended) -> bool {
-    let by_signal = [Signal::Interrupt, Signal::Terminate].map(Signal::exit_code);
-    matches!(ended, Ended::Exited { code, asked } if code != 0 && !asked && !by_signal.contains(&code))
-}
-
 /// The address by which a program on this machine reaches the deck.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
@@ -234,16 +236,40 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 /// Says what is to be said, writes the report, and settles the exit code.
 fn finish(front: &Front, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fault> {
     let tally = front.session.tally();
-    let report = tally.report();
-    report.asides().iter().for_each(say);
-    if let Some(path) = &run.report {
-        let written = std::fs::write(path, report.to_json());
-        written.map_err(|source| Fault::File { path: path.clone(), what: "written", source })?;
+    let mut report = tally.report();
+    if let Session::Replay(player) = &front.session {
+        report.name_unused(player.unused());
     }
+    report.asides(strict).iter().for_each(say);
+    let own = u8::from(!tally.is_clean(strict));
+    let own = match write_report(run, &report) {
+        Ok(()) => own,
+        Err(fault) => {
+            say(fault);
+            2
+        }
+    };
     Ok(match ended {
-        Ended::Exited { code: 0, .. } => u8::from(!tally.is_clean(strict)),
+        // The program's own code comes first.
+        Ended::Exited { code: 0, .. } => own,
         Ended::Exited { code, .. } => code,
         Ended::AtOnce(signal) => Signal::exit_code(signal),
+    })
+}
+
+/// Sees before a run that its report can be written after it.
+fn check_report(run: &Run) -> Result<(), Fault> {
+    let Some(path) = &run.report else { return Ok(()) };
+    let dir = platform::parent(path);
+    tempfile::tempfile_in(dir).map(drop).map_err(|source| Fault::File { path: path.clone(), what: "written", source })
+}
+
+fn write_report(run: &Run, report: &Report) -> Result<(), Fault> {
+    let Some(path) = &run.report else { return Ok(()) };
+    platform::replace_file(path, |file| file.write_all(report.to_json().as_bytes())).map_err(|source| Fault::File {
+        path: path.clone(),
+        what: "written",
+        source,
     })
 }
 

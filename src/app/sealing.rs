@@ -30,7 +30,12 @@ pub(super) fn seal_take(
     let exchanges = store.read(take)?;
     if exchanges.is_empty() {
         store.remove(take)?;
-        say(format!("nothing was recorded; {name} is as it was"));
+        let as_it_was = if cassettes.contains(name)? {
+            format!("{name} stays as it was")
+        } else {
+            "no cassette was written".to_owned()
+        };
+        say(format!("nothing was recorded, so {as_it_was} (did the program go through the proxy?)"));
         return Ok(());
     }
     if failed && cassettes.contains(name)? {
@@ -42,9 +47,13 @@ pub(super) fn seal_take(
     let path = cassettes.path(name)?;
     // What cannot be read again must not take the place of the take.
     Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
+    let replaced = match cassettes.load(name) {
+        Ok(old) => format!(", in place of {}", old.entries.len()),
+        Err(_) => String::new(),
+    };
     let path = cassettes.write(name, &cassette)?;
     store.remove(take)?;
-    say(format!("recorded {} to {}", count(exchanges.len() as u64), path.display()));
+    say(format!("recorded {} to {}{replaced}", count(exchanges.len() as u64), path.display()));
     Ok(())
 }
 
@@ -113,7 +122,8 @@ pub(super) fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Ca
     if !cassettes.contains(name)? && Journal::exists(store) {
         match interrupted(store, name) {
             Ok(Some(cassette)) => {
-                say(format!("there is no sealed {name}: replaying its interrupted recording, straight from the store"));
+                let path = cassettes.path(name)?;
+                say(format!("there is no {}: replaying an interrupted take, straight from the store", path.display()));
                 return Ok(cassette);
             }
             Ok(None) => {}

@@ -127,7 +127,11 @@ impl Written {
         put(&mut self.strict, own.strict);
         put(&mut self.ids, own.ids);
         put(&mut self.seed, own.seed);
-        put(&mut self.rules, own.rules);
+        for rule in own.rules.into_iter().flatten() {
+            let rules = self.rules.get_or_insert_default();
+            rules.retain(|shipped| !rule.is_for_the_route_of(shipped));
+            rules.push(rule);
+        }
     }
 
     fn check(self) -> Result<Config, Vec<written::Fault>> {
@@ -186,9 +190,15 @@ fn each<T>(
 }
 
 impl WrittenRule {
+    fn is_for_the_route_of(&self, other: &Self) -> bool {
+        let route = |rule: &Self| rule.route.as_ref().map(|route| route.value.clone());
+        route(self).is_some() && route(self) == route(other)
+    }
+
     fn check(self, faults: &mut Vec<written::Fault>) -> Option<Rule> {
         let (Some(route), Some(ignore)) = (self.route, self.ignore) else {
-            faults.push((self.line, "match: a rule has a `route` and a list `ignore`".to_owned()));
+            let example = "route = \"POST /**/userStatuses\" and ignore = [\"json:/status\"]";
+            faults.push((self.line, format!("match: a rule has both a route and what to ignore, such as {example}")));
             return None;
         };
         let ignore = each("match.ignore", ignore.value, faults, |text| {

@@ -22,7 +22,7 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Nothing on tape answers.
-    #[error("no recorded answer for {}: {}. {}", .0.request, .0.message, .0.way_out())]
+    #[error("no recorded answer for {}: {}. {}", .0.request, .0.message, .0.way_out)]
     Miss(Box<Miss>),
     /// A replay would have to reach the network.
     #[error("{0} is not on tape, and a replay does not reach the network")]

@@ -14,7 +14,7 @@ pub enum Session {
     /// Asks Graph, and writes down what it said.
     Record(Recorder),
     /// Answers from tape. Nothing in it can reach a network.
-    Replay(Player),
+    Replay(Box<Player>),
 }
 
 impl Session {

@@ -89,12 +89,13 @@ impl Recorder {
         if selected {
             return self.record(head, body, target).await;
         }
-        if target.kind == HostKind::Graph {
-            self.tally.passed(format!("{} {}", head.method, graph::route_template(head.uri.path())));
-        } else {
-            self.tally.tunnelled(&target.host);
+        let route = format!("{} {}", head.method, graph::route_template(head.uri.path()));
+        let response = self.pass(head, body, target).await?;
+        match target.kind {
+            HostKind::Graph => self.tally.passed(route),
+            _ => self.tally.tunnelled(&target.host),
         }
-        self.pass(head, body, target).await
+        Ok(response)
     }
 
     async fn pass(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {

@@ -30,6 +30,15 @@ impl Player {
         &self.tally
     }
 
+    /// The exchanges that have answered nothing so far, by number, method and address.
+    #[must_use]
+    pub fn unused(&self) -> Vec<String> {
+        let bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.index.entries().zip(0..).filter(|(_, number)| bindings.played(*number) == 0);
+        told.map(|(entry, number)| format!("exchange {} {} {}", number + 1, entry.request.method, entry.request.url))
+            .collect()
+    }
+
     /// Answers a request from tape.
     ///
     /// # Errors
@@ -39,7 +48,10 @@ impl Player {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = playing::play(&self.index, &mut bindings, self.manner, request);
         match &outcome {
-            Ok(answer) => self.tally.answered(answer.repeat, answer.ignored, bindings.distinct_played()),
+            Ok(answer) => {
+                tracing::debug!("exchange {} answers {} {}", answer.exchange, request.method, request.url());
+                self.tally.answered(answer.repeat, answer.ignored, bindings.distinct_played());
+            }
             Err(miss) => self.tally.missed(miss),
         }
         outcome

@@ -8,6 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The most misses, holes or routes that are kept by name; beyond that they are only counted.
 const KEPT: usize = 1000;
 
+/// The most unused exchanges that are told on a terminal.
+const TOLD: usize = 20;
+
 /// The version of the JSON report.
 pub const REPORT_VERSION: u32 = 1;
 
@@ -94,6 +97,7 @@ pub struct Report {
     missed: u64,
     misses: Vec<Missed>,
     unused: usize,
+    unused_list: Vec<String>,
     holes: u64,
     hole_list: Vec<Hole>,
     passed_through: BTreeMap<String, u64>,
@@ -187,6 +191,7 @@ impl Tally {
             missed: events.missed.count,
             misses: events.missed.first,
             unused: events.exchanges - events.played,
+            unused_list: Vec::new(),
             holes: events.holes.count,
             hole_list: events.holes.first,
             passed_through: events.passed,
@@ -228,14 +233,26 @@ impl Report {
         line
     }
 
-    /// What else is to be said, a line each: what went past the tape, and what should not have.
+    /// Adds the names of the exchanges that were not used.
+    pub fn name_unused(&mut self, names: Vec<String>) {
+        self.unused_list = names;
+    }
+
+    /// What else is to be said, a line each: what went past the tape, what should not have, and if that fails the run
+    /// what was not used.
     #[must_use]
-    pub fn asides(&self) -> Vec<String> {
+    pub fn asides(&self, strict: bool) -> Vec<String> {
         let holes = self
             .hole_list
             .iter()
             .map(|hole| format!("not recorded, though it should be: {}: {}", hole.request, hole.why));
         let mut lines: Vec<String> = holes.collect();
+        if strict {
+            lines.extend(self.unused_list.iter().take(TOLD).map(|name| format!("unused: {name}")));
+            if self.unused_list.len() > TOLD {
+                lines.push(format!("unused: {} more (all of them: --report FILE)", self.unused_list.len() - TOLD));
+            }
+        }
         let mut aside = |what: &str, counts: &BTreeMap<String, u64>, hint: &str| {
             if !counts.is_empty() {
                 let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
@@ -254,7 +271,13 @@ mod tests {
     use super::*;
 
     fn miss() -> Miss {
-        Miss { request: "GET https://h/a".into(), message: "why".into(), nearest: Some(2), difference: None }
+        Miss {
+            request: "GET https://h/a".into(),
+            message: "why".into(),
+            way_out: String::new(),
+            nearest: Some(2),
+            difference: None,
+        }
     }
 
     #[test]
@@ -265,7 +288,12 @@ mod tests {
         tally.missed(&miss());
         tally.refused("example.com:443");
         let report = tally.report();
-        insta::assert_snapshot!(format!("{}\n{}\n{}", report.replayed(), report.asides().join("\n"), report.to_json()));
+        insta::assert_snapshot!(format!(
+            "{}\n{}\n{}",
+            report.replayed(),
+            report.asides(true).join("\n"),
+            report.to_json()
+        ));
     }
 
     #[test]
@@ -274,7 +302,7 @@ mod tests {
         (0..3).for_each(|_| tally.passed("GET /deviceManagement/deviceConfigurations".into()));
         tally.tunnelled("login.microsoftonline.com:443");
         tally.hole("POST https://h/a", "the body is too large");
-        insta::assert_snapshot!(tally.report().asides().join("\n"));
+        insta::assert_snapshot!(tally.report().asides(false).join("\n"));
     }
 
     #[test]

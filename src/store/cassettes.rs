@@ -3,7 +3,7 @@
 use crate::platform;
 use crate::tape::cassette::{self, Cassette};
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The folder that cassettes are kept in.
@@ -113,8 +113,11 @@ impl Cassettes {
     /// When the file cannot be written.
     pub fn write(&self, name: &str, cassette: &Cassette) -> Result<PathBuf, Fault> {
         let path = self.path(name)?;
-        let dir = path.parent().expect("a cassette's path has the folder before its name");
-        replace(&path, dir, cassette).map_err(|source| io_fault(&path, "written", source))?;
+        fs::create_dir_all(platform::parent(&path))
+            .and_then(|()| {
+                platform::replace_file(&path, |file| cassette::print(&cassette.ids, cassette.entries.iter(), file))
+            })
+            .map_err(|source| io_fault(&path, "written", source))?;
         Ok(path)
     }
 
@@ -145,18 +148,6 @@ pub fn load(path: &Path) -> Result<Cassette, Fault> {
         io_fault(path, "read", source)
     })?;
     Cassette::parse(&text).map_err(|source| Fault::Damaged { path: path.to_owned(), source })
-}
-
-fn replace(path: &Path, dir: &Path, cassette: &Cassette) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    let mut file = platform::replacement_file(dir)?;
-    let mut writer = BufWriter::new(&mut file);
-    cassette::print(&cassette.ids, cassette.entries.iter(), &mut writer)?;
-    writer.flush()?;
-    drop(writer);
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|fault| fault.error)?;
-    platform::sync_dir(dir)
 }
 
 fn collect_names(dir: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {

@@ -45,6 +45,11 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self, Fault> {
         platform::private_dir(path).map_err(|source| Fault::io(path, "opened", source))?;
         let lock = lock(path)?;
+        // A store is no part of anybody's repository.
+        let ignore = path.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n").map_err(|source| Fault::io(path, "opened", source))?;
+        }
         let (db, data) = engine::open(path, &path.join("sled"))?;
         let (takes, rows) = guarded(path, "opened", || Ok((db.open_tree("takes")?, db.open_tree("rows")?)))?;
         let mut journal = Self {

@@ -201,7 +201,10 @@ struct Version {
 
 fn syntax(fault: &serde_json::Error, exchange: Option<usize>) -> Fault {
     let place = format!(" at line {} column {}", fault.line(), fault.column());
-    let what = fault.to_string().replace(&place, "");
+    let what = match fault.classify() {
+        serde_json::error::Category::Eof => "the text ends in the middle".to_owned(),
+        _ => fault.to_string().replace(&place, ""),
+    };
     Fault::Syntax { line: fault.line(), column: fault.column(), exchange, what }
 }
 

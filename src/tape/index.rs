@@ -103,8 +103,6 @@ pub(super) struct Choice {
     pub(super) bound: Vec<(Row, Token)>,
     /// Whether a place had to be ignored.
     pub(super) ignored: bool,
-    /// Whether every exchange that could answer this very request has done so before.
-    pub(super) repeat: bool,
 }
 
 impl Index {
@@ -210,6 +208,11 @@ impl Index {
         self.exchanges.is_empty()
     }
 
+    /// The exchanges as they stand in the cassette.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     /// The ids, and how each came into the recording.
     pub fn origins(&self) -> impl Iterator<Item = (&super::template::Placeholder, &str, Origin)> {
         self.ids.iter().zip(&self.minters).map(|((placeholder, value), minter)| {
@@ -252,7 +255,7 @@ impl Index {
             Slot::Id(row) => Some((*row, token.clone())),
             Slot::Literal(_) => None,
         });
-        Some(Choice { exchange, bound: bound.collect(), ignored, repeat: unplayed.is_none() })
+        Some(Choice { exchange, bound: bound.collect(), ignored })
     }
 
     /// The group for the ids as they are known so far, if there is one: found without a search.

@@ -2,6 +2,7 @@
 
 use super::bindings::Bindings;
 use super::exchange::{Request, Taped};
+use super::graph;
 use super::guid::{self, Guid};
 use super::index::{Index, Slot};
 use super::matching::Reading;
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 
 /// How many exchanges of a route are compared at most, so that a miss stays quick.
 const COMPARED: usize = 10_000;
+const RECORD_IT: &str = "To have it, record it: graphdeck record NAME --all -- COMMAND";
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -20,25 +22,12 @@ pub struct Miss {
     pub request: String,
     /// Why, in one sentence or two.
     pub message: String,
+    /// What to do about it.
+    pub way_out: String,
     /// The exchange that comes nearest, counted from 1.
     pub nearest: Option<usize>,
     /// The first place where that one differs.
     pub difference: Option<Difference>,
-}
-
-impl Miss {
-    /// What to do about it.
-    #[must_use]
-    pub fn way_out(&self) -> String {
-        match &self.difference {
-            Some(Difference { place: place @ (Place::Json(_) | Place::Query(_)), id: None, .. }) => {
-                format!(
-                    "Record it anew, or let it differ with `ignore = [\"{place}\"]` in a [[match]] rule of config.toml"
-                )
-            }
-            _ => "To have it, record it: graphdeck record NAME --all -- COMMAND".to_owned(),
-        }
-    }
 }
 
 /// A place where a request is not as the recorded one was.
@@ -67,7 +56,8 @@ pub fn explain(index: &Index, bindings: &Bindings, request: &Taped<Request>, rea
     let told = told(request);
     let Some((differences, nearest)) = differences.min_by_key(|(differences, number)| (differences.len(), *number))
     else {
-        return Miss { request: told, message: nothing_recorded(index), nearest: None, difference: None };
+        let (message, way_out) = (nothing_recorded(index), RECORD_IT.to_owned());
+        return Miss { request: told, message, way_out, nearest: None, difference: None };
     };
     let difference = differences.into_iter().next();
     let message = match &difference {
@@ -76,16 +66,30 @@ pub fn explain(index: &Index, bindings: &Bindings, request: &Taped<Request>, rea
             "exchange {nearest} is equal but for its ids: one id of the request stands where the recording has two, or two where it has one"
         ),
     };
-    Miss { request: told, message, nearest: Some(nearest), difference }
+    let way_out = way_out(request, difference.as_ref());
+    Miss { request: told, message, way_out, nearest: Some(nearest), difference }
+}
+
+/// The rule that would let a place differ, or else how to have the exchange.
+fn way_out(request: &Request, difference: Option<&Difference>) -> String {
+    match difference {
+        Some(Difference { place: place @ (Place::Json(_) | Place::Query(_)), id: None, .. }) => {
+            let route = graph::route_template(request.path()).replace("{id}", "*");
+            let rule = format!("[[match]] route = \"{} {route}\", ignore = [\"{place}\"]", request.method);
+            format!("Record it anew, or let it differ by a rule in config.toml: {rule}")
+        }
+        _ => RECORD_IT.to_owned(),
+    }
 }
 
 /// Explains, under `--strict`, that the exchange that would answer has been played.
 #[must_use]
-pub fn already_played(index: &Index, exchange: u32) -> Miss {
+pub fn already_played(request: &Request, exchange: u32) -> Miss {
     let number = exchange as usize + 1;
     Miss {
-        request: told(&index.recorded_request(exchange)),
-        message: format!("exchange {number} would answer, but it was already played and --strict plays each one once"),
+        request: told(request),
+        message: format!("exchange {number} was already played, and --strict plays each one once"),
+        way_out: "Leave --strict out, or record the repetition too".to_owned(),
         nearest: Some(number),
         difference: None,
     }
@@ -131,6 +135,9 @@ fn compared_leaves<'a>(index: &Index, request: &'a Request) -> Vec<Leaf<'a>> {
 
 /// Where two requests differ, in the order in which the recorded one is walked, what only the live one has last.
 fn differences(index: &Index, bindings: &Bindings, recorded: &[Leaf<'_>], live: &[Leaf<'_>]) -> Vec<Difference> {
+    if let Some(difference) = other_kind_of_body(recorded, live) {
+        return vec![difference];
+    }
     let mut unmatched: HashMap<&Place, Vec<&Leaf<'_>>> = HashMap::new();
     for leaf in live.iter().rev() {
         unmatched.entry(&leaf.place).or_default().push(leaf);
@@ -157,6 +164,15 @@ fn differences(index: &Index, bindings: &Bindings, recorded: &[Leaf<'_>], live: 
         }
     }
     differences
+}
+
+/// A body that is no JSON where JSON was recorded differs as a whole.
+fn other_kind_of_body(recorded: &[Leaf<'_>], live: &[Leaf<'_>]) -> Option<Difference> {
+    let is_json = |leaves: &[Leaf<'_>]| leaves.iter().any(|leaf| matches!(leaf.place, Place::Json(_)));
+    let text = live.iter().find(|leaf| leaf.place == Place::Body);
+    let got = text.map(|leaf| format!("what is no JSON ({})", quoted(leaf, &leaf.text)));
+    let differs = is_json(recorded) && !is_json(live);
+    differs.then(|| Difference { place: Place::Body, recorded: Some("JSON".to_owned()), got, id: None })
 }
 
 enum Comparison {

@@ -38,7 +38,7 @@ pub struct Answer {
     pub response: Response,
     /// Whether a place had to be ignored for the exchange to fit.
     pub ignored: bool,
-    /// Whether the exchange had answered this very request before.
+    /// Whether the exchange had answered a request before, this one or one with other ids.
     pub repeat: bool,
 }
 
@@ -57,15 +57,16 @@ pub fn play(
         return Err(Box::new(miss::explain(index, bindings, request, &reading)));
     };
     if manner.strict && bindings.played(choice.exchange) > 0 {
-        return Err(Box::new(miss::already_played(index, choice.exchange)));
+        return Err(Box::new(miss::already_played(request, choice.exchange)));
     }
     let very_request = reading.loose.very_request();
     let plays = bindings.plays(very_request, choice.exchange);
+    let repeat = bindings.played(choice.exchange) > 0;
     settle(index, bindings, &choice);
     bindings.count(very_request, choice.exchange);
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
     let response = index.exchanges[choice.exchange as usize].script.speak(|row| speaker.value(*row));
-    Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat: choice.repeat })
+    Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat })
 }
 
 /// Binds what the choice decided. Ids that need no table, because the cassette or the mint knows them, take no room.
@@ -271,10 +272,7 @@ mod tests {
         assert!(!first.repeat && second.repeat);
         assert_ne!(first.response.body, second.response.body);
         deck.manner.strict = true;
-        assert_eq!(
-            deck.why(post(A)),
-            "exchange 1 would answer, but it was already played and --strict plays each one once"
-        );
+        assert_eq!(deck.why(post(A)), "exchange 1 was already played, and --strict plays each one once");
     }
 
     #[test]

@@ -212,12 +212,8 @@ fn write_public(dir: &Path, root: &CertificateDer<'_>) -> Result<PathBuf, Fault>
     if fs::read_to_string(&file).is_ok_and(|found| found == pem) {
         return Ok(file);
     }
-    let write = || {
-        let mut fresh = platform::replacement_file(dir)?;
-        fresh.write_all(pem.as_bytes())?;
-        fresh.persist(&file).map_err(|fault| fault.error)
-    };
-    write().map_err(|source| io_fault(&file, "written", source))?;
+    platform::replace_file(&file, |fresh| fresh.write_all(pem.as_bytes()))
+        .map_err(|source| io_fault(&file, "written", source))?;
     Ok(file)
 }
 

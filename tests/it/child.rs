@@ -97,7 +97,7 @@ async fn curl_is_recorded_and_then_replayed_without_graph() {
 async fn a_recording_that_fails_does_not_replace_a_cassette() {
     let (project, graph) = (Project::new(), Graph::start().await);
     let url = format!("https://graph.microsoft.com{}", statuses(CONFIG));
-    let script = |code: u8| format!("curl -sS -d '{{\"code\":{code}}}' '{url}'; exit {code}");
+    let script = |code: u8| format!("curl -sS -d '{{\"code\":{code}}}' '{url}'; [ {code} = 0 ] || exit {code}");
     let first = project.record_command("run", &graph, &[], &["sh", "-c", &script(4)]);
     assert_eq!(first.code, Some(4));
     let sealed = project.cassette("run");
@@ -106,6 +106,11 @@ async fn a_recording_that_fails_does_not_replace_a_cassette() {
     assert_eq!(project.cassette("run"), sealed);
     insta::assert_snapshot!(second.stderr);
     let third = project.record_command("run", &graph, &[], &["true"]);
-    assert_eq!((third.code, project.cassette("run")), (Some(0), sealed));
-    assert!(third.stderr.contains("nothing was recorded; run is as it was"), "{}", third.stderr);
+    assert_eq!((third.code, project.cassette("run")), (Some(0), sealed.clone()));
+    assert!(third.stderr.contains("nothing was recorded, so run stays as it was"), "{}", third.stderr);
+    let interrupted =
+        project.record_command("run", &graph, &[], &["sh", "-c", &(script(0) + "; kill -INT $$; sleep 9")]);
+    assert_eq!((interrupted.code, project.cassette("run")), (Some(130), sealed));
+    let fourth = project.record_command("run", &graph, &[], &["sh", "-c", &script(0)]);
+    assert!(fourth.stderr.contains("recorded 1 exchange to cassettes/run.json, in place of 1"), "{}", fourth.stderr);
 }

@@ -99,7 +99,7 @@ async fn an_interrupt_of_the_whole_group_seals_the_recording() {
     let url = format!("https://graph.microsoft.com{}", statuses(CONFIG));
     let script = format!("curl -sS -o /dev/null -d '{{}}' '{url}'; echo asked >&2; exec sleep 60");
     for round in 0..10 {
-        let mut command = project.command(&["record", "group", "--upstream-ca"]);
+        let mut command = project.command(&["record", &format!("group-{round}"), "--upstream-ca"]);
         command.arg(graph.ca_file()).args(["--connect-to", &format!("graph.microsoft.com={}", graph.address)]);
         command.args(["--", "sh", "-c", &script]).process_group(0);
         let mut deck = Deck::spawn(&project, command);
