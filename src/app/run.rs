@@ -74,7 +74,7 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
     let body_limit = config.body_limit;
     let settings = record::Settings { upstream, store: journal.clone(), take, first_arrival, routes, body_limit };
     let tally = Tally::new(Mode::Record, &run.cassette, 0);
-    let front = front(&config, authority, Session::Record(Recorder::new(settings, tally)));
+    let front = front(&config, authority, Session::Record(Box::new(Recorder::new(settings, tally))));
     let ended = match serve(listener, &front, "recording", &run, signals).await {
         Ok(ended) => ended,
         Err(fault) => {

@@ -12,7 +12,7 @@ use tally::Tally;
 #[derive(Debug)]
 pub enum Session {
     /// Asks Graph, and writes down what it said.
-    Record(Recorder),
+    Record(Box<Recorder>),
     /// Answers from tape. Nothing in it can reach a network.
     Replay(Box<Player>),
 }
