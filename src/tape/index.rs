@@ -2,6 +2,7 @@
 
 use super::bindings::Bindings;
 use super::cassette::{Cassette, Entry, Fault};
+use super::echo::{self, Echo};
 use super::exchange::{Request, Taped};
 use super::guid::Guid;
 use super::ids::{Ids, Row};
@@ -23,6 +24,7 @@ pub(super) enum Slot {
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) script: Script,
+    pub(super) echoes: Vec<Echo>,
     /// Whether it is a POST that made an entity.
     pub(super) creates: bool,
     pub(super) loose_key: Key,
@@ -176,7 +178,8 @@ impl Index {
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
         self.routes.entry(reading.route).or_default().push(number);
-        self.exchanges.push(Played { script, creates, loose_key: reading.loose.key, loose_slots });
+        let echoes = echo::learn(&request, &recorded.response.body, &self.rules);
+        self.exchanges.push(Played { script, echoes, creates, loose_key: reading.loose.key, loose_slots });
         self.entries.push(entry);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A live request answered from tape: the exchange is chosen, ids are bound, and the answer is spoken with them.
 
 use super::bindings::Bindings;
+use super::echo;
 use super::exchange::{Request, Response, Taped};
 use super::guid::Guid;
 use super::ids::Row;
@@ -65,7 +66,11 @@ pub fn play(
     settle(index, bindings, &choice);
     bindings.count(very_request, choice.exchange);
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
-    let response = index.exchanges[choice.exchange as usize].script.speak(|row| speaker.value(*row));
+    let played = &index.exchanges[choice.exchange as usize];
+    let mut response = played.script.speak(|row| speaker.value(*row));
+    if choice.ignored {
+        response.body = echo::speak(&played.echoes, request, response.body);
+    }
     Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat })
 }
 
@@ -363,7 +368,9 @@ mod tests {
         let mut deck = Deck::of(recording());
         let later =
             request(&format!("POST {A}/userStatuses"), r#"{"status":"compliant","lastReportedDateTime":"later"}"#);
-        assert!(deck.answer(later).unwrap().ignored);
+        let answer = deck.answer(later).unwrap();
+        assert!(answer.ignored);
+        assert_eq!(answer.response.body, format!(r#"{{"id":"{S}_{A}","role":"{LITERAL}"}}"#));
         assert!(!deck.answer(post(A)).unwrap().ignored);
     }
 
