@@ -60,6 +60,12 @@ enum Command {
             value_name = "true|false"
         )]
         strict: Option<bool>,
+        /// How ids that Graph made up are chosen: derive, recorded or random, such as --ids random [default: derive]
+        #[arg(long, value_name = "POLICY", env = "GRAPHDECK_IDS")]
+        ids: Option<String>,
+        /// What derived ids are computed from, such as --seed nightly; another seed gives other ids
+        #[arg(long, value_name = "TEXT", env = "GRAPHDECK_SEED")]
+        seed: Option<String>,
     },
     /// List, show, export, import, check and remove cassettes
     Cassette {
@@ -110,10 +116,13 @@ struct Upstream {
 enum CassetteCommand {
     /// List cassettes and interrupted takes
     Ls,
-    /// Show the exchanges and ids of a cassette: graphdeck cassette show my-run
+    /// Show the exchanges of a cassette, or its ids: graphdeck cassette show my-run --ids
     Show {
         /// The cassette, such as my-run
         name: String,
+        /// List each id: who made it, where it was first seen, and in how many places it is replaced
+        #[arg(long)]
+        ids: bool,
     },
     /// Print a cassette, or an interrupted take of it: graphdeck cassette export my-run --out my-run.json
     Export {
@@ -183,7 +192,11 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
             let run = run.settle(&mut config)?;
             block_on(run::record(config, run::Run { all: upstream.all, append: upstream.append, ..run }))
         }
-        Command::Replay { run, strict } => {
+        Command::Replay { run, strict, ids, seed } => {
+            if let Some(ids) = ids {
+                config.ids = config::parse_policy(&ids).map_err(flag("--ids or GRAPHDECK_IDS"))?;
+            }
+            config.seed = seed.unwrap_or(config.seed);
             config.strict = strict.unwrap_or(config.strict);
             let run = run.settle(&mut config)?;
             block_on(run::replay(config, run))
@@ -213,7 +226,8 @@ impl Run {
 fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
     match command {
         CassetteCommand::Ls => put(None, &library::list(config)?)?,
-        CassetteCommand::Show { name } => put(None, &library::show(config, &name)?)?,
+        CassetteCommand::Show { name, ids: false } => put(None, &library::show(config, &name)?)?,
+        CassetteCommand::Show { name, ids: true } => put(None, &library::show_ids(config, &name)?)?,
         CassetteCommand::Export { name, take, out } => put(out, &library::export(config, &name, take)?)?,
         CassetteCommand::Import { file, name, force } => {
             let path = library::import(config, &file, name, force)?;

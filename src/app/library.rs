@@ -53,14 +53,14 @@ fn takes(store: &Path) -> Result<Vec<Take>, Fault> {
     }
 }
 
-/// Shows the exchanges and ids of a cassette.
+/// Shows the exchanges of a cassette.
 ///
 /// # Errors
 /// When there is none of that name, or it cannot be used.
 pub fn show(config: &Config, name: &str) -> Result<String, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     let cassette = cassettes.load(name)?;
-    let index = index(&cassettes.path(name)?, cassette.clone())?;
+    index(&cassettes.path(name)?, cassette.clone())?;
     let entries = &cassette.entries;
     let mut text =
         format!("{name}: {}, {} ids\n", count(entries.len() as u64), cassette.ids.len()).replace(" 1 ids", " 1 id");
@@ -69,14 +69,43 @@ pub fn show(config: &Config, name: &str) -> Result<String, Fault> {
         let (request, status) = (&entry.request, entry.response.status);
         writeln!(text, "{number:>width$}  {status}  {} {}", request.method, request.url).expect("a text takes a line");
     }
+    Ok(text)
+}
+
+/// Shows the ids of a cassette: what each stands for, who made it, where it was first seen, how often it stands there.
+///
+/// # Errors
+/// When there is none of that name, or it cannot be used.
+pub fn show_ids(config: &Config, name: &str) -> Result<String, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    let cassette = cassettes.load(name)?;
+    let index = index(&cassettes.path(name)?, cassette.clone())?;
+    let texts: Vec<String> =
+        cassette.entries.iter().flat_map(|entry| [side(&entry.request), side(&entry.response)]).collect();
+    let width = index.origins().map(|(placeholder, ..)| placeholder.to_string().len()).max().unwrap_or(0);
+    let mut text = String::new();
     for (placeholder, value, origin) in index.origins() {
         let origin = match origin {
             Origin::Given => "given ",
             Origin::Minted => "minted",
         };
-        writeln!(text, "{origin}  {{{{{placeholder}}}}}  {value}").expect("a text takes a line");
+        let slot = format!("{{{{{placeholder}");
+        let places: Vec<usize> = texts.iter().map(|text| occurrences(text, &slot)).collect();
+        let first = places.iter().position(|count| *count > 0).map_or(0, |side| side / 2 + 1);
+        let (places, placeholder) = (places.iter().sum::<usize>(), placeholder.to_string());
+        writeln!(text, "{placeholder:width$}  {value}  {origin}  first in exchange {first}, in {places} places")
+            .expect("a text takes a line");
     }
     Ok(text)
+}
+
+fn side(entry: &impl serde::Serialize) -> String {
+    serde_json::to_string(entry).expect("an entry prints to memory")
+}
+
+/// How often a slot stands in a text, in any spelling.
+fn occurrences(text: &str, slot: &str) -> usize {
+    text.match_indices(slot).filter(|(at, _)| text[at + slot.len()..].starts_with(['}', '|'])).count()
 }
 
 /// The text of a cassette file: of the sealed one, of its interrupted take where there is none, or of a take by number.

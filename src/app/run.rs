@@ -17,7 +17,7 @@ use crate::store::takes::Takes;
 use crate::tape::graph;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
-use crate::tape::playing::Manner;
+use crate::tape::playing::{Manner, Policy};
 use crate::tape::route::Route;
 use crate::wire::authority::{self, Authority};
 use crate::wire::upstream::{self, Upstream};
@@ -106,7 +106,11 @@ pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
     // The text decides, not the file's bytes: a checkout may have changed its line ends.
     let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
     let tally = Tally::new(Mode::Replay, &run.cassette, cassette.entries.len());
-    let index = Index::new(cassette, config.rules.clone(), Mint::new(&config.seed, &digest))
+    let seed = match config.ids {
+        Policy::Random => uuid::Uuid::new_v4().to_string(),
+        Policy::Derive | Policy::Recorded => config.seed.clone(),
+    };
+    let index = Index::new(cassette, config.rules.clone(), Mint::new(&seed, &digest))
         .map_err(|source| cassettes::Fault::Damaged { path, source })?;
     let manner = Manner { policy: config.ids, strict: config.strict };
     let authority = Authority::open(&authority::default_dir()?)?;

@@ -221,13 +221,22 @@ fn check_host(text: &str) -> Result<String, String> {
 }
 
 fn check_policy(ids: &At<String>, faults: &mut Vec<written::Fault>) -> Policy {
-    match ids.value.as_str() {
-        "derive" => Policy::Derive,
-        "recorded" => Policy::Recorded,
-        other => {
-            faults.push((ids.line, format!("replay.ids: `{other}` is neither `derive` nor `recorded`")));
-            Policy::default()
-        }
+    parse_policy(&ids.value).unwrap_or_else(|why| {
+        faults.push((ids.line, format!("replay.ids: {why}")));
+        Policy::default()
+    })
+}
+
+/// Reads the name of a policy for ids.
+///
+/// # Errors
+/// Words for what is wrong.
+pub fn parse_policy(text: &str) -> Result<Policy, String> {
+    match text {
+        "derive" => Ok(Policy::Derive),
+        "recorded" => Ok(Policy::Recorded),
+        "random" => Ok(Policy::Random),
+        other => Err(format!("`{other}` is none of `derive`, `recorded` and `random`")),
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Policy {
     Derive,
     /// Always the recorded one.
     Recorded,
+    /// A fresh one each time, to find programs that lean on fixed ids; with a mint whose seed is random.
+    Random,
 }
 
 /// How a session plays.
@@ -140,7 +142,7 @@ impl<'a> Speaker<'a> {
             };
             origin.update(&guid.0.to_le_bytes());
         }
-        if as_recorded {
+        if as_recorded && self.policy != Policy::Random {
             return recorded.into();
         }
         origin.update(&plays.to_le_bytes());

@@ -1,8 +1,9 @@
 //! The commands on cassettes, and replays side by side.
 
 use crate::support::client::through;
-use crate::support::deck::Project;
+use crate::support::deck::{Deck, Project};
 use crate::support::documented::examples;
+use crate::support::{CONFIG, OTHER_CONFIG};
 
 const DEMO: &str = include_str!("../../cassettes/user-statuses.json");
 
@@ -15,6 +16,7 @@ fn cassettes_are_listed_shown_exported_imported_checked_and_removed() {
     for arguments in [
         &["ls"][..],
         &["show", "user-statuses"],
+        &["show", "user-statuses", "--ids"],
         &["export", "user-statuses", "--out", "copy.json"],
         &["import", "copy.json", "--name", "team/other"],
         &["import", "copy.json", "--name", "team/other"],
@@ -54,6 +56,49 @@ async fn replays_run_side_by_side_and_write_nothing_into_the_checkout() {
     }
     let after: Vec<_> = std::fs::read_dir(project.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(before, after);
+}
+
+/// Ids by policy and seed, and by decks that know nothing of one another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn minted_ids_follow_policy_and_seed_and_are_understood_by_other_decks() {
+    let project = Project::new();
+    project.write("cassettes/user-statuses.json", DEMO);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let post =
+        examples().into_iter().find(|example| example.name.starts_with("beta/intune-deviceconfig-deviceconf")).unwrap();
+    let url = |config: &str| format!("https://graph.microsoft.com{}", post.path.replace(CONFIG, config));
+    let created = async |deck: &Deck<'_>, config: &str| {
+        let request = through(deck, &ca_pem).post(url(config)).body(post.sent.as_ref().unwrap().to_string());
+        let body: serde_json::Value =
+            serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
+        body["id"].as_str().unwrap().to_owned()
+    };
+    let recorded = "7e323db2-3db2-7e32-b23d-327eb23d327e";
+    let mut ids = Vec::new();
+    for options in
+        [&[][..], &[], &["--seed", "other"], &["--ids", "recorded"], &["--ids", "random"], &["--ids", "random"]]
+    {
+        let deck = project.replay("user-statuses", options);
+        ids.push((created(&deck, CONFIG).await, created(&deck, OTHER_CONFIG).await));
+    }
+    let [derived, again, other_seed, always, random, random_again] = &ids[..] else { unreachable!() };
+    assert_eq!((derived, derived.0.as_str()), (again, recorded));
+    assert_eq!(other_seed.0, recorded);
+    assert_eq!((always.0.as_str(), always.1.as_str()), (recorded, recorded));
+    let all = [&derived.1, &other_seed.1, &random.0, &random.1, &random_again.0, &random_again.1];
+    assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
+
+    let other_deck = project.replay("user-statuses", &[]);
+    let get = async |id: &str| {
+        let response = through(&other_deck, &ca_pem).get(format!("{}/{id}", url(OTHER_CONFIG))).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (status, body) = get(&derived.1).await;
+    assert_eq!(status, 200, "a deck that never saw the POST understands its id: {body}");
+    assert!(body.contains(&derived.1));
+    let (status, body) = get(&other_seed.1).await;
+    assert_eq!(status, 501);
+    assert!(body.contains("was made by a replay with another seed or of another cassette"), "{body}");
 }
 
 #[test]
