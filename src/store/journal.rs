@@ -43,6 +43,9 @@ impl Journal {
     /// # Errors
     /// When another process has it open, it is damaged, or the system refuses.
     pub fn open(path: &Path) -> Result<Self, Fault> {
+        if is_anothers(path) {
+            return Err(Fault::NoStore(path.to_owned()));
+        }
         platform::private_dir(path).map_err(|source| Fault::io(path, "opened", source))?;
         let lock = lock(path)?;
         // A store is no part of anybody's repository.
@@ -237,6 +240,13 @@ impl Drop for Journal {
     }
 }
 
+/// Whether a folder holds other things than a store: it is left as it is then.
+fn is_anothers(path: &Path) -> bool {
+    let holds = |name: &str| path.join(name).exists();
+    let empty = fs::read_dir(path).map_or(true, |mut files| files.next().is_none());
+    !empty && !holds("sled") && !holds("lock")
+}
+
 /// Takes the lock of a store. It ends with the process, however that ends.
 fn lock(path: &Path) -> Result<File, Fault> {
     let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path.join("lock"));
@@ -355,6 +365,15 @@ mod tests {
             let outcome = Journal::open(dir.path()).and_then(|journal| journal.read(1));
             assert!(outcome.is_err() || outcome.is_ok_and(|read| read == expected), "step {step}");
         }
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_becomes_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("mine.txt"), "").unwrap();
+        let fault = Journal::open(dir.path()).unwrap_err().to_string();
+        assert!(fault.ends_with("is not empty and holds no store: give --store a folder of its own"), "{fault}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

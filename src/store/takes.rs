@@ -82,6 +82,9 @@ pub enum Fault {
         /// What was found.
         why: String,
     },
+    /// The folder holds other things.
+    #[error("{} is not empty and holds no store: give --store a folder of its own", .0.display())]
+    NoStore(PathBuf),
     /// An exchange that a cassette cannot hold.
     #[error("a cassette cannot hold it: {0}")]
     Unkeepable(String),

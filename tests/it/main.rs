@@ -1,5 +1,7 @@
 //! The deck from outside: real sockets, real TLS, a real store, real child processes; only Graph is stood in for.
 
+// They send signals and run shell scripts. The unit tests run on Windows too.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(unreachable_pub, reason = "the support rooms are public to the tests, and there is nothing outside")]
 #![allow(clippy::too_many_lines, reason = "a scenario reads best in one piece")]
