@@ -176,7 +176,7 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     for path in paths {
         let loaded = cassettes::load(&path).map_err(Fault::from);
         let line = match loaded.and_then(|cassette| index(&path, cassette)) {
-            Ok(index) => format!("{}: {}, good", path.display(), count(index.len() as u64)),
+            Ok(index) => format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(&index)),
             Err(fault) => {
                 good = false;
                 fault.to_string()
@@ -185,6 +185,15 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
         writeln!(text, "{line}").expect("a text takes a line");
     }
     Ok((text, good))
+}
+
+/// What a person should know of a cassette that can be used: which of its ids only the order tells apart.
+fn ambiguities(index: &Index) -> String {
+    let pairs = index.told_apart_by_order();
+    let told = pairs.iter().map(|(one, other)| {
+        format!("\n  exchanges {one} and {other} ask the same of two ids: a run with other ids tells these apart by order only")
+    });
+    told.collect()
 }
 
 fn index(path: &Path, cassette: Cassette) -> Result<Index, Fault> {

@@ -7,7 +7,7 @@ mod sealing;
 use crate::store::{cassettes, takes};
 use crate::wire::authority;
 use crate::{child, config};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Why a command could not do what it was asked.
@@ -77,7 +77,9 @@ impl Fault {
     }
 }
 
-/// Writes a line for people.
+/// Writes a line for people: in one piece, since a program behind the deck writes to the same place.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    eprintln!("graphdeck: {line}");
+    let line = format!("graphdeck: {line}\n");
+    // Where standard error is gone there is nobody to tell.
+    let _ = io::stderr().write_all(line.as_bytes());
 }

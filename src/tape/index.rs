@@ -85,6 +85,8 @@ pub struct Index {
     /// The ids that were minted and are shown where the ids that they were minted with are not known, such as a user's
     /// id under many configurations. No other value could be told for them everywhere, whatever comes first.
     pub(super) shared: HashSet<Row>,
+    /// For each given id the first exchange whose request has it.
+    first_asked: HashMap<Row, u32>,
     exact: HashMap<Key, Groups>,
     loose: HashMap<Key, Groups>,
     routes: HashMap<Key, Vec<u32>>,
@@ -122,6 +124,7 @@ impl Index {
             exchanges: Vec::new(),
             entries: Vec::new(),
             shared: HashSet::new(),
+            first_asked: HashMap::new(),
             exact: HashMap::new(),
             loose: HashMap::new(),
             routes: HashMap::new(),
@@ -191,7 +194,11 @@ impl Index {
 
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
     fn note_origins(&mut self, number: u32, slots: &[Slot], script: &Script, seen: &mut HashSet<Row>) {
-        seen.extend(rows(slots));
+        for row in rows(slots) {
+            if seen.insert(row) {
+                self.first_asked.insert(row, number);
+            }
+        }
         for row in script.rows() {
             if seen.insert(row) {
                 self.minters[row as usize] = Some(number);
@@ -221,6 +228,25 @@ impl Index {
         self.ids.iter().zip(&self.minters).map(|((placeholder, value), minter)| {
             (placeholder, value, if minter.is_none() { Origin::Given } else { Origin::Minted })
         })
+    }
+
+    /// Pairs of exchanges, counted from 1, that ask the very same of ids which nothing asked about before: a run that
+    /// uses neither of the recorded ids tells them apart by order only.
+    #[must_use]
+    pub fn told_apart_by_order(&self) -> Vec<(usize, usize)> {
+        let mut pairs = Vec::new();
+        for groups in self.loose.values() {
+            for pair in groups.groups.windows(2) {
+                let (one, other) = (pair[0].exchanges[0], pair[1].exchanges[0]);
+                let new = |slot: &Slot, exchange| matches!(slot, Slot::Id(row) if self.first_asked.get(row) == Some(&exchange));
+                let mut slots = pair[0].slots.iter().zip(&pair[1].slots);
+                if slots.all(|(a, b)| a == b || (new(a, one) && new(b, other))) {
+                    pairs.push((one as usize + 1, other as usize + 1));
+                }
+            }
+        }
+        pairs.sort_unstable();
+        pairs
     }
 
     /// The recorded exchanges on the route of a request, in recorded order.

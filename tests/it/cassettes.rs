@@ -58,6 +58,31 @@ async fn replays_run_side_by_side_and_write_nothing_into_the_checkout() {
     assert_eq!(before, after);
 }
 
+#[test]
+fn ids_that_only_order_tells_apart_are_pointed_at() {
+    let project = Project::new();
+    let get = |config: &str| {
+        format!(
+            r#"{{"request":{{"method":"GET","url":"https://graph.microsoft.com/beta/deviceConfigurations/{{{{deviceConfigurations.{config}}}}}"}},"response":{{"status":200}}}}"#
+        )
+    };
+    let (one, other) = (get("1"), get("2"));
+    let ids = format!(r#"{{"deviceConfigurations.1":"{CONFIG}","deviceConfigurations.2":"{OTHER_CONFIG}"}}"#);
+    let cassette = |exchanges: &str| format!(r#"{{"graphdeck":1,"ids":{ids},"exchanges":[{exchanges}]}}"#);
+    project.write("cassettes/order.json", cassette(&format!("{one},{other}")));
+    let post = other.replace("GET", "POST");
+    project.write("cassettes/told.json", cassette(&format!("{one},{post},{other}")));
+    let ended = project.run(&["cassette", "check"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (
+            Some(0),
+            "cassettes/order.json: 2 exchanges, good\n  exchanges 1 and 2 ask the same of two ids: a run with other ids tells these apart by order only\n\
+             cassettes/told.json: 3 exchanges, good\n"
+        )
+    );
+}
+
 /// Ids by policy and seed, and by decks that know nothing of one another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn minted_ids_follow_policy_and_seed_and_are_understood_by_other_decks() {
