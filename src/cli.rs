@@ -120,7 +120,7 @@ enum CassetteCommand {
     Show {
         /// The cassette, such as my-run
         name: String,
-        /// List each id: who made it, where it was first seen, and in how many places it is replaced
+        /// List each id, who made it, where it was first seen and how often it stands there: show my-run --ids
         #[arg(long)]
         ids: bool,
     },
