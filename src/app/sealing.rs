@@ -35,7 +35,9 @@ pub(super) fn seal_take(
         } else {
             "no cassette was written".to_owned()
         };
-        say(format!("nothing was recorded, so {as_it_was} (did the program go through the proxy?)"));
+        // What failed is told elsewhere; where nothing did, nothing came.
+        let hint = if failed { "" } else { " (did the program go through the proxy?)" };
+        say(format!("nothing was recorded, so {as_it_was}{hint}"));
         return Ok(());
     }
     if failed && cassettes.contains(name)? {

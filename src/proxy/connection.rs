@@ -1,11 +1,11 @@
 //! One connection: its first bytes, TLS where it is spoken, and the requests inside, tunnels included.
 
 use super::answer::{self, Fault};
+use super::control;
 use super::forward::{self, Connect};
 use super::front::Front;
 use super::preface::{self, Opening};
 use super::reverse::{self, Via};
-use super::{control, forward as absolute_form};
 use crate::session::Session;
 use crate::wire::message::{self, Body};
 use http::{Method, Request, Response, Version};
@@ -181,11 +181,8 @@ async fn dispatch(context: Context, via: &Via, request: Request<Incoming>) -> Re
         return page;
     }
     let in_absolute_form = *via == Via::Own && request.version() < Version::HTTP_2 && request.uri().scheme().is_some();
-    let target = if in_absolute_form {
-        absolute_form::absolute(front, request.uri())
-    } else {
-        reverse::target(front, via, &request)
-    };
+    let target =
+        if in_absolute_form { forward::absolute(front, request.uri()) } else { reverse::target(front, via, &request) };
     match target {
         Ok(target) => answer::answer(front, request.map(message::streaming), &target).await,
         Err(fault) => refuse(front, &fault),
