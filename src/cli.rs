@@ -107,6 +107,9 @@ struct Upstream {
     /// Continue the cassette, or its interrupted take: record my-run --append -- npm test
     #[arg(long, env = "GRAPHDECK_APPEND", value_parser = FalseyValueParser::new())]
     append: bool,
+    /// Leave recorded ids out, so that recording the same again gives the same file: record my-run --no-recorded-ids
+    #[arg(long, env = "GRAPHDECK_NO_RECORDED_IDS", value_parser = FalseyValueParser::new())]
+    no_recorded_ids: bool,
     /// Record every exchange with Graph, not only userStatuses POSTs: record my-run --all -- npm test
     #[arg(long, env = "GRAPHDECK_ALL", value_parser = FalseyValueParser::new())]
     all: bool,
@@ -190,7 +193,15 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
             }
             config.upstream_ca = upstream.upstream_ca.or(config.upstream_ca);
             let run = run.settle(&mut config)?;
-            block_on(run::record(config, run::Run { all: upstream.all, append: upstream.append, ..run }))
+            block_on(run::record(
+                config,
+                run::Run {
+                    all: upstream.all,
+                    append: upstream.append,
+                    no_recorded_ids: upstream.no_recorded_ids,
+                    ..run
+                },
+            ))
         }
         Command::Replay { run, strict, ids, seed } => {
             if let Some(ids) = ids {

@@ -50,8 +50,13 @@
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
 //!   redact.rs            secrets out
-//!   ids.rs               which strings are ids; ids to placeholders
+//!   learning.rs          which strings of a recording are ids
+//!   ids.rs               the ids of a cassette; texts with placeholders in their stead
+//!   lexicon.rs           where ids stand in a text
+//!   id.rs                an id by value: a GUID or any other text
 //!   guid.rs              GUIDs, and where they stand in a text
+//!   spelling.rs          how an occurrence of an id is written
+//!   surroundings.rs      how it must be written where it stands
 //!   template.rs          text with placeholders
 //!   body.rs              bodies in a cassette
 //!   cassette.rs          the file format and its versions
@@ -82,7 +87,7 @@
 //! *Recorded*: [`proxy::server`] accepts; [`proxy::connection`] tells TLS from HTTP and opens a CONNECT with a leaf of
 //! [`wire::authority`]; [`proxy::answer`] hands the request to [`session::record`], which asks [`wire::upstream`], takes
 //! the exchange down the road of [`tape::scribe`] and waits for [`store::journal`] to have it on the disk. At the end
-//! [`app::run`] seals the take: [`tape::ids`] learns from all of it which strings are ids, and [`store::cassettes`]
+//! [`app::run`] seals the take: [`tape::learning`] learns from all of it which strings are ids, and [`store::cassettes`]
 //! writes the file.
 //!
 //! *Replayed*: the same way to [`proxy::answer`], down the same road, and then [`session::replay`]: [`tape::matching`]

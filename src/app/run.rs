@@ -47,6 +47,8 @@ pub struct Run {
     pub all: bool,
     /// Whether what is there already is continued.
     pub append: bool,
+    /// Whether the cassette is written without the recorded ids.
+    pub no_recorded_ids: bool,
     /// Where the report goes.
     pub report: Option<PathBuf>,
 }
@@ -89,7 +91,7 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
     }
     // A program that a signal ended may have been in the middle of its work.
     let failed = matches!(ended, Ended::Exited { code, .. } if code != 0) || !front.session.tally().is_clean(false);
-    seal_take(&*journal, take, &cassettes, &run.cassette, failed)?;
+    seal_take(&*journal, take, &cassettes, &run.cassette, failed, !run.no_recorded_ids)?;
     finish(&front, &run, false, ended)
 }
 

@@ -6,7 +6,8 @@ use crate::store::journal::Journal;
 use crate::store::takes::{self, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::exchange::{Exchange, Taped};
-use crate::tape::ids::{Ids, Learner};
+use crate::tape::ids::Ids;
+use crate::tape::learning::Learner;
 use crate::tape::scribe;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use std::path::Path;
 pub(super) fn seal(exchanges: &[Taped<Exchange>]) -> Cassette {
     let mut learner = Learner::default();
     exchanges.iter().for_each(|exchange| learner.study(exchange));
-    let ids = Ids::new(learner.table()).expect("what is learnt are GUIDs, each once");
+    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once");
     let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
     Cassette { ids, entries }
 }
@@ -26,6 +27,7 @@ pub(super) fn seal_take(
     cassettes: &Cassettes,
     name: &str,
     failed: bool,
+    keep_ids: bool,
 ) -> Result<(), Fault> {
     let exchanges = store.read(take)?;
     if exchanges.is_empty() {
@@ -45,7 +47,10 @@ pub(super) fn seal_take(
         say(format!("the recording failed, so {name} stays as it was; {kept}"));
         return Ok(());
     }
-    let cassette = seal(&exchanges);
+    let mut cassette = seal(&exchanges);
+    if !keep_ids {
+        cassette.ids = cassette.ids.without_recorded();
+    }
     let path = cassettes.path(name)?;
     // What cannot be read again must not take the place of the take.
     Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;

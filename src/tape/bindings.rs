@@ -1,16 +1,26 @@
 //! What one session has settled: which live id stands for which placeholder, and what was played how often.
 
 use super::guid::Guid;
+use super::id::Id;
 use super::ids::Row;
+use super::lexicon::Lexicon;
 use super::matching::{Key, Token};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The state of a session. It only grows: a live id that stands for a placeholder does so to the end.
+///
+/// What grows with each new id or request is kept in trees, which are never much larger than what is in them.
 #[derive(Debug, Default)]
 pub struct Bindings {
-    rows: HashMap<Guid, Row>,
+    guids: BTreeMap<Guid, Row>,
+    /// For each text its row, and the digest of what it was derived from; none for a given one.
+    texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
+    lexicon: Lexicon,
     first_live: HashMap<Row, String>,
-    plays: HashMap<(Key, u32), u32>,
+    /// The digests of request and exchange that were played once.
+    once: BTreeSet<u64>,
+    /// How often those were played that were played more than once.
+    again: BTreeMap<u64, u32>,
     played: HashMap<u32, u32>,
     begins: HashMap<Key, usize>,
 }
@@ -18,8 +28,17 @@ pub struct Bindings {
 impl Bindings {
     /// The placeholder that a live id stands for.
     #[must_use]
-    pub fn row(&self, live: Guid) -> Option<Row> {
-        self.rows.get(&live).copied()
+    pub fn row(&self, live: &Id) -> Option<Row> {
+        match live {
+            Id::Guid(guid) => self.guids.get(guid).copied(),
+            Id::Text(text) => self.texts.get(text).map(|(row, _)| *row),
+        }
+    }
+
+    /// The live texts that are ids wherever they stand.
+    #[must_use]
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
     }
 
     /// The first live id that stood for a placeholder, as its client spelled it.
@@ -30,14 +49,34 @@ impl Bindings {
 
     /// Settles that `token` stands for `row` from now on.
     pub fn bind(&mut self, token: &Token, row: Row) {
-        self.rows.insert(token.guid, row);
+        self.know(&token.id, row, None);
         self.first_live.entry(row).or_insert_with(|| token.spelled.clone());
+    }
+
+    /// What a text that was told to the client was derived from; `None` when it was not.
+    #[must_use]
+    pub fn origin(&self, text: &str) -> Option<[u8; 32]> {
+        self.texts.get(text).and_then(|(_, origin)| *origin)
+    }
+
+    /// Settles that an id stands for `row` from now on; `origin` is what it was derived from, if it was.
+    pub fn know(&mut self, id: &Id, row: Row, origin: Option<[u8; 32]>) {
+        match id {
+            Id::Guid(guid) => drop(self.guids.insert(*guid, row)),
+            Id::Text(text) => {
+                if !self.texts.contains_key(text) {
+                    self.texts.insert(text.clone(), (row, origin));
+                    self.lexicon.add(id);
+                }
+            }
+        }
     }
 
     /// How often `exchange` answered this very request.
     #[must_use]
     pub fn plays(&self, request: Key, exchange: u32) -> u32 {
-        self.plays.get(&(request, exchange)).copied().unwrap_or(0)
+        let play = play(request, exchange);
+        self.again.get(&play).copied().unwrap_or_else(|| u32::from(self.once.contains(&play)))
     }
 
     /// How often `exchange` answered any request.
@@ -59,7 +98,17 @@ impl Bindings {
 
     /// Counts one more play.
     pub fn count(&mut self, request: Key, exchange: u32) {
-        *self.plays.entry((request, exchange)).or_default() += 1;
+        let play = play(request, exchange);
+        if !self.once.insert(play) {
+            *self.again.entry(play).or_insert(1) += 1;
+        }
         *self.played.entry(exchange).or_default() += 1;
     }
+}
+
+/// A request and an exchange as one number. By chance two of a million requests share one in one of ten million runs;
+/// one of them is then taken for a repeat.
+fn play(request: Key, exchange: u32) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = request.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (u64::from(exchange) << 32 | u64::from(exchange))
 }

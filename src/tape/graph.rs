@@ -26,24 +26,52 @@ pub const SIGN_IN_HOSTS: [&str; 5] = [
 ];
 
 /// Collections whose keys need not be GUIDs, in lower case: the segment after one of them is a key.
-const COLLECTIONS: [&str; 17] = [
+const COLLECTIONS: [&str; 45] = [
     "userstatuses",
     "devicestatuses",
     "deviceconfigurations",
     "devicecompliancepolicies",
+    "devicecompliancepolicystates",
+    "deviceconfigurationstates",
+    "devicehealthscripts",
+    "devicemanagementscripts",
+    "deviceenrollmentconfigurations",
+    "devicecategories",
+    "configurationpolicies",
+    "configurationsettings",
+    "settingdefinitions",
     "mobileappconfigurations",
+    "managedapppolicies",
+    "managedappregistrations",
     "ioslobappprovisioningconfigurations",
     "mobileapps",
+    "detectedapps",
     "manageddevices",
+    "auditevents",
     "rootcertificatesforservervalidation",
     "rootcertificatesforclientvalidation",
     "networkaccessconfigurations",
     "windowsautopilotdeploymentprofiles",
     "groupassignments",
     "assignments",
+    "applications",
+    "serviceprincipals",
+    "devices",
     "users",
     "groups",
+    "members",
+    "owners",
     "directoryobjects",
+    "roleassignments",
+    "roledefinitions",
+    "teams",
+    "channels",
+    "chats",
+    "messages",
+    "events",
+    "drives",
+    "items",
+    "sites",
 ];
 
 /// A part of a path in normal form.
@@ -98,11 +126,19 @@ fn stands_as_key(text: &str, before: Option<&Segment<'_>>) -> bool {
     if guid::is_composite(text) {
         return true;
     }
-    let after_collection = match before {
-        Some(Segment::Name(name)) => COLLECTIONS.contains(&name.to_ascii_lowercase().as_str()),
-        _ => false,
-    };
-    after_collection && !text.starts_with('$') && !is_cast(text) && !text.contains('(')
+    matches!(before, Some(Segment::Name(name)) if is_collection(name)) && !is_no_key(text)
+}
+
+/// Whether the segment after this name is a key even when it is no GUID.
+#[must_use]
+pub fn is_collection(name: &str) -> bool {
+    COLLECTIONS.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Whether a segment after a collection is an option such as `$count`, a type cast or a function, and so no key.
+#[must_use]
+pub fn is_no_key(text: &str) -> bool {
+    text.is_empty() || text == "delta" || text.starts_with('$') || is_cast(text) || text.contains('(')
 }
 
 /// A type cast or a bound function, such as `microsoft.graph.iosScepCertificateProfile`.
@@ -189,6 +225,12 @@ pub fn percent_decode(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn is_entity_id(member: &str) -> bool {
     member == "id"
+}
+
+/// Whether a JSON member of this name holds an id, its own entity's or another's: `id`, `groupId`, `roleScopeTagIds`.
+#[must_use]
+pub fn is_id_field(member: &str) -> bool {
+    is_entity_id(member) || member.ends_with("Id") || member.ends_with("Ids")
 }
 
 /// Whether a JSON member of this name holds the address of an entity.

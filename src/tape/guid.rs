@@ -72,7 +72,8 @@ pub fn is_composite(text: &str) -> bool {
     text.split('_').all(|part| Guid::parse(part).is_some())
 }
 
-fn starts_token(before: &[u8]) -> bool {
+/// Whether a token may begin after `before`.
+pub(super) fn starts_token(before: &[u8]) -> bool {
     match before.last() {
         Some(b'%') => false,
         Some(last) if last.is_ascii_alphanumeric() => ends_in_escape(before),
@@ -91,7 +92,8 @@ fn ends_in_escape(before: &[u8]) -> bool {
         || (before.len() >= 2 && before[before.len() - 2] == b'\\' && b"bfnrt".contains(&before[before.len() - 1]))
 }
 
-fn ends_token(after: &[u8]) -> bool {
+/// Whether a token may end before `after`.
+pub(super) fn ends_token(after: &[u8]) -> bool {
     !after.first().is_some_and(u8::is_ascii_alphanumeric)
 }
 

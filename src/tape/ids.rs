@@ -1,12 +1,13 @@
-//! Which strings are ids: learnt from the recording, named by placeholders, and put back.
+//! The ids of a cassette: each one's placeholder and recorded value, and texts with placeholders in their stead.
 
-use super::exchange::Exchange;
-use super::graph;
-use super::guid::{self, Guid};
-use super::template::{Placeholder, Spelling, Writer};
-use super::walk::{self, Step};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use super::guid::Guid;
+use super::id::Id;
+use super::lexicon::{self, Lexicon};
+use super::mint;
+use super::spelling::{self, Case, Spelling};
+use super::surroundings::Surroundings;
+use super::template::{Placeholder, Writer};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The row of an id in [`Ids`].
 pub type Row = u32;
@@ -15,16 +16,23 @@ pub type Row = u32;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
     rows: Vec<(Placeholder, String)>,
-    by_guid: HashMap<Guid, Row>,
+    by_id: HashMap<Id, Row>,
+    lexicon: Lexicon,
     by_name: HashMap<Placeholder, Row>,
 }
 
 /// Why a table of ids cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A value that is no GUID.
-    #[error("the id `{0}` has the value `{1}`, which is no GUID")]
-    NoGuid(Placeholder, String),
+    /// No value.
+    #[error("the id `{0}` has no value: the table holds what each id was when it was recorded")]
+    Empty(Placeholder),
+    /// A value with a placeholder in it.
+    #[error("the id `{0}` has the value `{1}`, a placeholder: the table holds what each id was when it was recorded")]
+    Nested(Placeholder, String),
+    /// A placeholder that stands nowhere.
+    #[error("the id `{0}` is in no exchange: take it out, or put its placeholder where it belongs")]
+    Unused(Placeholder),
     /// Two placeholders with one value: nothing would tell them apart.
     #[error("the ids `{0}` and `{1}` have one value, `{2}`")]
     Twice(Placeholder, Placeholder, String),
@@ -34,16 +42,23 @@ impl Ids {
     /// Takes a table as it stands in a cassette.
     ///
     /// # Errors
-    /// When a value is no GUID, or stands there twice.
+    /// When a value is empty, has a placeholder in it, or stands there twice.
     pub fn new(table: BTreeMap<Placeholder, String>) -> Result<Self, Fault> {
         let mut ids = Self::default();
         for (placeholder, value) in table {
-            let Some(guid) = Guid::parse(&value) else { return Err(Fault::NoGuid(placeholder, value)) };
-            if let Some(&row) = ids.by_guid.get(&guid) {
+            if value.is_empty() {
+                return Err(Fault::Empty(placeholder));
+            }
+            if value.contains("{{") {
+                return Err(Fault::Nested(placeholder, value));
+            }
+            let id = Id::of(&value);
+            if let Some(&row) = ids.by_id.get(&id) {
                 return Err(Fault::Twice(ids.placeholder(row).clone(), placeholder, value));
             }
             let row = Row::try_from(ids.rows.len()).expect("a table of ids has fewer than 2^32 rows");
-            ids.by_guid.insert(guid, row);
+            ids.lexicon.add(&id);
+            ids.by_id.insert(id, row);
             ids.by_name.insert(placeholder.clone(), row);
             ids.rows.push((placeholder, value));
         }
@@ -85,235 +100,93 @@ impl Ids {
         self.by_name.get(placeholder).copied()
     }
 
-    /// The row whose recorded value `guid` is.
+    /// The row whose recorded value `id` is.
     #[must_use]
-    pub fn find(&self, guid: Guid) -> Option<Row> {
-        self.by_guid.get(&guid).copied()
+    pub fn find(&self, id: &Id) -> Option<Row> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The ids that are found wherever they stand.
+    #[must_use]
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// The same table with a stand-in for each recorded value: of its length and alphabet, made from the placeholder's
+    /// name, so that the same scenario has the same table whenever it is recorded.
+    #[must_use]
+    pub fn without_recorded(&self) -> Self {
+        let mut table: BTreeMap<Placeholder, String> = BTreeMap::new();
+        let mut used = HashSet::new();
+        for (placeholder, value) in &self.rows {
+            let mut stand_ins = (0u32..).map(|attempt| {
+                let mut origin = blake3::Hasher::new_derive_key("graphdeck 2026 ids left out");
+                origin.update(placeholder.to_string().as_bytes()).update(&attempt.to_le_bytes());
+                stand_in(value, attempt / 64, &origin)
+            });
+            let text =
+                stand_ins.find(|text| used.insert(Id::of(text))).expect("the texts grow longer as they are tried");
+            table.insert(placeholder.clone(), text);
+        }
+        Self::new(table).expect("stand-ins are neither empty nor there twice")
     }
 
     /// Writes `text` as tape text: a placeholder wherever an id of this table stands.
     #[must_use]
     pub fn to_tape(&self, text: &str) -> String {
         let mut writer = Writer::default();
+        if self.is_empty() {
+            writer.text(text);
+            return writer.finish();
+        }
+        let mut surroundings = Surroundings::of(text);
         let mut from = 0;
-        for (range, guid) in guid::tokens(text) {
-            let row = self.find(guid);
-            let spelled = row.and_then(|row| Some((row, Spelling::of(&text[range.clone()], self.recorded(row))?)));
-            // An id in a mixture of cases of its own stays as it is: a placeholder would not give it back.
-            if let Some((row, spelling)) = spelled {
-                writer.text(&text[from..range.start]);
-                writer.id(self.placeholder(row), spelling);
+        for (range, id) in lexicon::in_message(text, &self.lexicon, |id| self.find(id).is_some()) {
+            let Some(row) = self.find(&id) else { continue };
+            surroundings.pass(&text[from..range.start]);
+            writer.text(&text[from..range.start]);
+            from = range.start;
+            // An id that is written in a way of its own stays as it is: a placeholder would not give it back.
+            if let Some(spelling) = self.spelling(row, &text[range.clone()], &surroundings) {
+                writer.id(self.placeholder(row), &spelling);
+                surroundings.pass_id();
                 from = range.end;
             }
         }
         writer.text(&text[from..]);
         writer.finish()
     }
-}
 
-/// Learns from exchanges, taken in recorded order, which of their GUIDs are ids.
-///
-/// An id is a key in the path of a request or of an address in its body (`@odata.bind`), or the `id`, `@odata.id` or
-/// `Location` of an entity in an answer of success. Any other GUID is left as it is.
-#[derive(Debug, Default)]
-pub struct Learner {
-    first_seen: HashMap<Guid, (usize, String)>,
-    collections: HashMap<Guid, String>,
-}
-
-impl Learner {
-    /// Learns from the next exchange.
-    pub fn study(&mut self, exchange: &Exchange) {
-        let (request, response) = (&exchange.request, &exchange.response);
-        self.see(&request.target);
-        request.headers.iter().for_each(|(_, value)| self.see(value));
-        self.see_body(&request.body);
-        let segments = graph::segments(request.path());
-        self.learn_keys(&segments);
-        if let Some(body) = walk::parse_json(&request.body) {
-            walk::json(&body, &mut |steps, leaf| self.learn_reference(steps, leaf));
+    /// How the id of a row is spelled that is written so, in these surroundings.
+    fn spelling(&self, row: Row, written: &str, surroundings: &Surroundings) -> Option<Spelling> {
+        let recorded = self.recorded(row);
+        if let Some(case) = Case::of(written, recorded) {
+            let plain = spelling::encode(written, &surroundings.codings()) == written;
+            return Some(Spelling { case, codings: (!plain).then(Vec::new) });
         }
-
-        response.headers.iter().for_each(|(_, value)| self.see(value));
-        self.see_body(&response.body);
-        if (200..300).contains(&response.status) {
-            // The body first: there an id belongs to the collection that the client asked, however Graph calls it.
-            if let Some(body) = walk::parse_json(&response.body) {
-                self.learn_entities(&body, graph::collection(&segments).unwrap_or("ids"));
-            }
-            for (_, url) in response.headers.iter().filter(|(name, _)| graph::ENTITY_URL_HEADERS.contains(name)) {
-                self.learn_url(url);
-            }
+        if spelling::encode(recorded, &surroundings.codings()) == written {
+            return Some(Spelling::default());
         }
-    }
-
-    /// The table of all that was learnt, numbered in order of first appearance.
-    #[must_use]
-    pub fn table(self) -> BTreeMap<Placeholder, String> {
-        let mut learnt: Vec<_> = self
-            .collections
-            .into_iter()
-            .filter_map(|(guid, name)| Some((self.first_seen.get(&guid)?.clone(), name)))
-            .collect();
-        learnt.sort_unstable();
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        learnt
-            .into_iter()
-            .map(|((_, spelled), name)| {
-                let number = numbers.entry(name.clone()).or_default();
-                *number += 1;
-                (Placeholder { name, number: *number }, spelled)
-            })
-            .collect()
-    }
-
-    fn see(&mut self, text: &str) {
-        for (range, guid) in guid::tokens(text) {
-            let order = self.first_seen.len();
-            self.first_seen.entry(guid).or_insert_with(|| (order, text[range].to_owned()));
-        }
-    }
-
-    fn see_body(&mut self, body: &[u8]) {
-        if let Ok(text) = std::str::from_utf8(body) {
-            self.see(text);
-        }
-    }
-
-    fn learn(&mut self, text: &str, collection: &str) {
-        for (_, guid) in guid::tokens(text) {
-            self.collections.entry(guid).or_insert_with(|| placeholder_name(collection));
-        }
-    }
-
-    fn learn_keys(&mut self, segments: &[graph::Segment<'_>]) {
-        for (collection, key) in graph::keys(segments) {
-            self.learn(key, collection);
-        }
-    }
-
-    fn learn_url(&mut self, url: &str) {
-        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let path = match after_scheme.find('/') {
-            // An address relative to the service root has no version, which the parser of paths expects.
-            _ if after_scheme == url && !url.starts_with('/') => format!("/-/{url}"),
-            Some(at) => after_scheme[at..].to_owned(),
-            None => String::new(),
-        };
-        self.learn_keys(&graph::segments(path.split(['?', '#']).next().unwrap_or_default()));
-    }
-
-    fn learn_entities(&mut self, body: &Value, collection: &str) {
-        walk::json(body, &mut |steps, leaf| {
-            let (Some((Step::Member(member), outer)), Value::String(text)) = (steps.split_last(), leaf) else { return };
-            if graph::is_entity_id(member) {
-                let nearest = outer.iter().rev().find_map(|step| match step {
-                    Step::Member(name) if *name != "value" => Some(*name),
-                    _ => None,
-                });
-                self.learn(text, nearest.unwrap_or(collection));
-            } else {
-                self.learn_reference(steps, leaf);
-            }
-        });
-    }
-
-    /// An entity that a body names by its address, such as in `rootCertificate@odata.bind`.
-    fn learn_reference(&mut self, steps: &[Step<'_>], leaf: &Value) {
-        let member = steps.iter().rev().find_map(|step| match step {
-            Step::Member(name) => Some(*name),
-            Step::Element(_) => None,
-        });
-        if let (Some(member), Value::String(url)) = (member, leaf)
-            && graph::is_entity_url(member)
-        {
-            self.learn_url(url);
-        }
+        Some(Spelling { case: Case::Same, codings: Some(spelling::codings(recorded, written)?) })
     }
 }
 
-/// A collection's name with only the characters that a placeholder may have.
-fn placeholder_name(collection: &str) -> String {
-    let kept: String = collection.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
-    if kept.starts_with(|c: char| c.is_ascii_alphabetic()) { kept } else { format!("id{kept}") }
+fn stand_in(value: &str, more: u32, origin: &blake3::Hasher) -> String {
+    if Guid::parse(value).is_none() {
+        return mint::alike(value, more, origin);
+    }
+    let mut bytes = [0; 16];
+    origin.finalize_xof().fill(&mut bytes);
+    let guid = uuid::Builder::from_random_bytes(bytes).into_uuid().to_string();
+    if value.bytes().any(|b| b.is_ascii_uppercase()) { guid.to_uppercase() } else { guid }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::exchange::{Headers, Request, Response};
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
     const STATUS: &str = "020286da-41c6-4700-8e2b-822e444187c3";
-    const USER: &str = "26e90184-1029-4901-91f0-05454c445d59";
-    const ROLE: &str = "62e90394-69f5-4237-9190-012177145e10";
-
-    fn exchange(target: &str, sent: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Exchange {
-        Exchange {
-            request: Request {
-                method: "POST".into(),
-                host: "graph.microsoft.com".into(),
-                target: target.into(),
-                headers: Headers::default(),
-                body: sent.to_owned().into(),
-            },
-            response: Response { status, headers: headers.iter().copied().collect(), body: body.to_owned().into() },
-        }
-    }
-
-    fn learn(exchanges: &[Exchange]) -> Vec<String> {
-        let mut learner = Learner::default();
-        exchanges.iter().for_each(|e| learner.study(e));
-        learner.table().into_iter().map(|(p, value)| format!("{p} {value}")).collect()
-    }
-
-    #[test]
-    fn path_keys_are_given_and_entity_ids_are_minted() {
-        let path = format!("/beta/deviceManagement/deviceConfigurations('{CONFIG}')/userStatuses");
-        let sent = format!(r#"{{"role":"{ROLE}"}}"#);
-        let minted = format!(r#"{{"id":"{STATUS}_{CONFIG}_{USER}","role":"{ROLE}"}}"#);
-        assert_eq!(
-            learn(&[exchange(&path, &sent, 201, &[], &minted)]),
-            [
-                format!("deviceConfigurations.1 {CONFIG}"),
-                format!("userStatuses.1 {STATUS}"),
-                format!("userStatuses.2 {USER}"),
-            ]
-        );
-    }
-
-    #[test]
-    fn headers_lists_and_nested_entities_are_learnt_by_their_collections() {
-        let location = format!("https://graph.microsoft.com/v2/{ROLE}/directoryObjects/{USER}/X.Group");
-        let body = format!(r#"{{"value":[{{"id":"{STATUS}","assignments":[{{"id":"{CONFIG}"}}]}}]}}"#);
-        assert_eq!(
-            learn(&[exchange(
-                "/beta/deviceManagement/deviceConfigurations",
-                "",
-                200,
-                &[("Location", &location)],
-                &body
-            )]),
-            [
-                format!("assignments.1 {CONFIG}"),
-                format!("deviceConfigurations.1 {STATUS}"),
-                format!("directoryObjects.1 {USER}"),
-            ]
-        );
-    }
-
-    #[test]
-    fn errors_mint_nothing() {
-        assert!(learn(&[exchange("/beta/me", "", 400, &[], &format!(r#"{{"id":"{STATUS}"}}"#))]).is_empty());
-    }
-
-    #[test]
-    fn an_id_is_numbered_where_it_first_appears_even_if_it_is_learnt_later() {
-        let first = exchange("/beta/x", &format!(r#"{{"groupId":"{ROLE}"}}"#), 200, &[], "{}");
-        let later = exchange(&format!("/beta/groups/{USER}/members/{ROLE}"), "", 204, &[], "");
-        let again = exchange(&format!("/beta/groups/{ROLE}"), "", 204, &[], "");
-        assert_eq!(learn(&[first, later, again]), [format!("groups.1 {USER}"), format!("members.1 {ROLE}")]);
-    }
 
     #[test]
     fn placeholders_stand_wherever_an_id_stood_and_say_how_it_was_spelled() {
@@ -326,8 +199,12 @@ mod tests {
     #[test]
     fn tables_that_cannot_work_are_refused() {
         let row = |number, value: &str| (Placeholder { name: "a".into(), number }, value.to_owned());
-        let faults = [BTreeMap::from([row(1, "x")]), BTreeMap::from([row(1, CONFIG), row(2, &CONFIG.to_uppercase())])]
-            .map(|table| Ids::new(table).unwrap_err().to_string());
+        let faults = [
+            BTreeMap::from([row(1, "")]),
+            BTreeMap::from([row(1, "{{a.1}}")]),
+            BTreeMap::from([row(1, CONFIG), row(2, &CONFIG.to_uppercase())]),
+        ]
+        .map(|table| Ids::new(table).unwrap_err().to_string());
         insta::assert_snapshot!(faults.join("\n"));
     }
 }

@@ -4,20 +4,20 @@ use super::bindings::Bindings;
 use super::cassette::{Cassette, Entry, Fault};
 use super::echo::{self, Echo};
 use super::exchange::{Request, Taped};
-use super::guid::Guid;
-use super::ids::{Ids, Row};
+use super::id::Id;
+use super::ids::{self, Ids, Row};
 use super::matching::{Key, Reading, Rules, Shape, Token};
 use super::mint::{self, Mint};
 use super::scribe::{self, Script};
 use std::collections::{HashMap, HashSet};
 
 /// What fills a blank of a recorded request's shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
     /// An id: the live request may have another value.
     Id(Row),
-    /// Any other GUID: the live request must have this one.
-    Literal(Guid),
+    /// Any other: the live request must have this one.
+    Literal(Id),
 }
 
 /// An exchange, compiled.
@@ -134,6 +134,9 @@ impl Index {
             index.add(entry, &mut seen)?;
         }
         index.note_shared();
+        if let Some(((unused, _), _)) = index.ids.iter().zip(0..).find(|(_, row)| !seen.contains(row)) {
+            return Err(ids::Fault::Unused(unused.clone()).into());
+        }
         Ok(index)
     }
 
@@ -170,13 +173,14 @@ impl Index {
         let number = u32::try_from(self.entries.len()).expect("a cassette has fewer than 2^32 exchanges");
         let recorded = scribe::recorded(&entry, &self.ids, number as usize + 1)?;
         let request = scribe::tape_request(recorded.request.clone());
-        let reading = Reading::of(&request, &self.rules);
+        let reading = Reading::of(&request, &self.rules, &[self.ids.lexicon()]);
         let (exact_slots, loose_slots) = (self.slots(&reading.exact), self.slots(&reading.loose));
         let mut script = scribe::script(&entry, &self.ids, number as usize + 1)?;
         let asked = reading.exact.tokens.iter();
-        let asked = asked.filter_map(|token| Some((self.ids.find(token.guid)?, token.spelled.clone()))).collect();
+        let asked = asked.filter_map(|token| Some((self.ids.find(&token.id)?, token.spelled.clone()))).collect();
         script.respell(&self.ids, &asked);
         self.note_origins(number, &exact_slots, &script, seen);
+        seen.extend(scribe::request_rows(&entry, &self.ids, number as usize + 1)?);
         let creates = request.method == "POST" && script.status() == 201;
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
@@ -188,7 +192,7 @@ impl Index {
     }
 
     fn slots(&self, shape: &Shape) -> Vec<Slot> {
-        let slot = |token: &Token| self.ids.find(token.guid).map_or(Slot::Literal(token.guid), Slot::Id);
+        let slot = |token: &Token| self.ids.find(&token.id).map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id);
         shape.tokens.iter().map(slot).collect()
     }
 
@@ -290,8 +294,8 @@ impl Index {
     /// The group for the ids as they are known so far, if there is one: found without a search.
     fn settled<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
         let slot = |token: &Token| {
-            let row = self.settled_row(token.guid, bindings).or_else(|| self.ids.find(token.guid));
-            row.map_or(Slot::Literal(token.guid), Slot::Id)
+            let row = self.settled_row(&token.id, bindings).or_else(|| self.ids.find(&token.id));
+            row.map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id)
         };
         let slots: Vec<Slot> = shape.tokens.iter().map(slot).collect();
         groups.by_slots.get(&slots).map(|&at| &groups.groups[at])
@@ -341,31 +345,37 @@ impl Index {
     fn fit(&self, slots: &[Slot], tokens: &[Token], bindings: &Bindings) -> Option<usize> {
         let mut new = 0;
         for (slot, token) in slots.iter().zip(tokens) {
-            new += usize::from(self.fills(*slot, token.guid, bindings)?);
+            new += usize::from(self.fills(slot, &token.id, bindings)?);
         }
         Some(new)
     }
 
-    /// Whether a live GUID can fill a slot, and if so whether that binds it anew.
-    pub(super) fn fills(&self, slot: Slot, live: Guid, bindings: &Bindings) -> Option<bool> {
+    /// Whether a live id can fill a slot, and if so whether that binds it anew.
+    pub(super) fn fills(&self, slot: &Slot, live: &Id, bindings: &Bindings) -> Option<bool> {
         match slot {
-            Slot::Literal(guid) => (guid == live).then_some(false),
+            Slot::Literal(id) => (id == live).then_some(false),
             Slot::Id(row) => match self.settled_row(live, bindings) {
-                Some(settled) => (settled == row).then_some(false),
-                None if self.ids.find(live) == Some(row) => Some(false),
-                None if self.is_foreign(row, live) => None,
+                Some(settled) => (settled == *row).then_some(false),
+                None if self.ids.find(live) == Some(*row) => Some(false),
+                None if self.is_foreign(*row, live) => None,
                 None => Some(true),
             },
         }
     }
 
-    /// The id that a live GUID stands for beyond doubt: it was bound, or sealed by this deck's mint.
-    pub(super) fn settled_row(&self, live: Guid, bindings: &Bindings) -> Option<Row> {
-        bindings.row(live).or_else(|| self.mint.unseal(live).filter(|&row| (row as usize) < self.ids.len()))
+    /// The row that a live id stands for beyond doubt: it was bound, or sealed by this deck's mint.
+    pub(super) fn settled_row(&self, live: &Id, bindings: &Bindings) -> Option<Row> {
+        bindings.row(live).or_else(|| self.unseal(live))
     }
 
-    /// Whether a GUID was sealed by another mint: another seed, or another cassette.
-    pub(super) fn is_foreign(&self, row: Row, live: Guid) -> bool {
-        self.minters[row as usize].is_some() && mint::is_version_8(live)
+    /// The row that a live id was sealed for.
+    pub(super) fn unseal(&self, live: &Id) -> Option<Row> {
+        let Id::Guid(guid) = live else { return None };
+        self.mint.unseal(*guid).filter(|&row| (row as usize) < self.ids.len())
+    }
+
+    /// Whether an id was sealed by another mint: another seed, or another cassette.
+    pub(super) fn is_foreign(&self, row: Row, live: &Id) -> bool {
+        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if mint::is_version_8(*guid))
     }
 }

@@ -1,7 +1,9 @@
-//! What is compared of a request: its reading, in which every GUID is a blank that an id may fill.
+//! What is compared of a request: its reading, in which every id, and what might be one, is a blank.
 
 use super::exchange::{Request, Taped};
-use super::guid::{self, Guid};
+use super::graph;
+use super::id::Id;
+use super::lexicon::{self, Lexicon, Occurrence};
 use super::route::Route;
 use super::walk::{self, Kind, Leaf, Place, PlacePattern};
 use std::collections::HashMap;
@@ -48,23 +50,23 @@ impl Rules {
     }
 }
 
-/// A GUID that a request carries.
+/// An id that a request carries, or what might be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its value.
-    pub guid: Guid,
+    pub id: Id,
     /// As the client spelled it where it first stands.
     pub spelled: String,
 }
 
-/// A request with its GUIDs taken out: the key of what remains, and the GUIDs by first appearance.
+/// A request with its ids taken out: the key of what remains, and the ids by first appearance.
 ///
-/// Two requests have equal keys when they are equal but for a one-to-one renaming of GUIDs.
+/// Two requests have equal keys when they are equal but for a one-to-one renaming of what stands as an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// The key.
     pub key: Key,
-    /// The GUIDs, each once.
+    /// The ids, each once.
     pub tokens: Vec<Token>,
 }
 
@@ -80,15 +82,17 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Reads a request.
+    /// Reads a request; `known` are the texts that are ids wherever they stand.
     #[must_use]
-    pub fn of(request: &Taped<Request>, rules: &Rules) -> Self {
+    pub fn of(request: &Taped<Request>, rules: &Rules, known: &[&Lexicon]) -> Self {
         let leaves = walk::leaves(request);
         let ignored = rules.ignored(request);
-        let exact = shape(leaves.iter());
+        let own = own(&leaves);
+        let known = [known, &[&own]].concat();
+        let exact = shape(leaves.iter(), &known);
         let is_ignored = |leaf: &&Leaf<'_>| ignored.iter().any(|pattern| pattern.covers(&leaf.place));
         let loose = if leaves.iter().any(|leaf| is_ignored(&leaf)) {
-            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)))
+            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)), &known)
         } else {
             exact.clone()
         };
@@ -103,27 +107,54 @@ impl Shape {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.key.0);
         for token in &self.tokens {
-            hasher.update(&token.guid.0.to_le_bytes());
+            hasher.update(&token.id.digest());
         }
         Key::of(&hasher)
     }
 }
 
-fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>) -> Shape {
+/// The keys of a request: where they stand in its other texts they are ids too.
+fn own(leaves: &[Leaf<'_>]) -> Lexicon {
+    let mut own = Lexicon::default();
+    for leaf in leaves.iter().filter(|leaf| leaf.kind == Kind::Key) {
+        lexicon::in_key(&leaf.text).iter().for_each(|(_, id)| own.add(id));
+    }
+    own
+}
+
+/// Where ids stand in a value, or what might be one.
+pub(super) fn ids_of(leaf: &Leaf<'_>, known: &[&Lexicon]) -> Vec<Occurrence> {
+    match &leaf.place {
+        _ if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) => Vec::new(),
+        _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text),
+        Place::Json(pointer) if is_id_field(pointer) && !leaf.text.contains("://") => lexicon::in_key(&leaf.text),
+        Place::Query(_) => lexicon::in_query(&leaf.text, known),
+        Place::Path(_) => lexicon::in_query(&leaf.text, known),
+        _ => lexicon::in_text(&leaf.text, known),
+    }
+}
+
+/// Whether the last member of a pointer is an id field.
+fn is_id_field(pointer: &str) -> bool {
+    let member = pointer.rsplit('/').find(|step| !step.bytes().all(|b| b.is_ascii_digit()));
+    member.is_some_and(graph::is_id_field)
+}
+
+fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, known: &[&Lexicon]) -> Shape {
     let mut hasher = blake3::Hasher::new();
     let mut tokens: Vec<Token> = Vec::new();
-    let mut numbers: HashMap<Guid, usize> = HashMap::new();
+    let mut numbers: HashMap<Id, usize> = HashMap::new();
     for leaf in leaves {
         part(&mut hasher, leaf.place.to_string().as_bytes());
         hasher.update(&[leaf.kind as u8]);
-        if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) {
-            part(&mut hasher, leaf.text.as_bytes());
-            continue;
-        }
         let mut from = 0;
-        for (range, guid) in guid::tokens(&leaf.text) {
-            let number = *numbers.entry(guid).or_insert_with(|| {
-                tokens.push(Token { guid, spelled: leaf.text[range.clone()].to_owned() });
+        for (range, id) in ids_of(leaf, known) {
+            let number = *numbers.entry(id).or_insert_with_key(|id| {
+                let spelled = match id {
+                    Id::Guid(_) => leaf.text[range.clone()].to_owned(),
+                    Id::Text(text) => text.to_string(),
+                };
+                tokens.push(Token { id: id.clone(), spelled });
                 tokens.len()
             });
             part(&mut hasher, leaf.text[from..range.start].as_bytes());
@@ -178,7 +209,7 @@ mod tests {
             headers: Headers::default(),
             body: body.to_owned().into(),
         };
-        Reading::of(&scribe::tape_request(request), &rules)
+        Reading::of(&scribe::tape_request(request), &rules, &[])
     }
 
     #[test]

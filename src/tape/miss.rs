@@ -3,9 +3,10 @@
 use super::bindings::Bindings;
 use super::exchange::{Request, Taped};
 use super::graph;
-use super::guid::{self, Guid};
+use super::id::Id;
 use super::index::{Index, Slot};
-use super::matching::Reading;
+use super::lexicon::{self, Lexicon};
+use super::matching::{self, Reading};
 use super::walk::{self, Kind, Leaf, Place};
 use std::collections::HashMap;
 
@@ -54,7 +55,8 @@ pub fn explain(index: &Index, bindings: &Bindings, request: &Taped<Request>, rea
         (differences, exchange as usize + 1)
     });
     let told = told(request);
-    let Some((differences, nearest)) = differences.min_by_key(|(differences, number)| (differences.len(), *number))
+    let Some((differences, nearest)) =
+        differences.min_by_key(|(found, number)| (found.len(), found.iter().all(|found| found.id.is_none()), *number))
     else {
         let (message, way_out) = (nothing_recorded(index), RECORD_IT.to_owned());
         return Miss { request: told, message, way_out, nearest: None, difference: None };
@@ -185,37 +187,39 @@ fn compare(index: &Index, bindings: &Bindings, recorded: &Leaf<'_>, live: &Leaf<
     if recorded.kind != live.kind {
         return Comparison::Differs;
     }
-    let (ours, theirs) = (blanked(&recorded.text), blanked(&live.text));
+    let known = [index.ids.lexicon(), bindings.lexicon()];
+    let (ours, theirs) = (blanked(recorded, &known), blanked(live, &known));
     if ours.0 != theirs.0 {
         return Comparison::Differs;
     }
     for (recorded, live) in ours.1.into_iter().zip(theirs.1) {
-        let slot = index.ids.find(recorded).map_or(Slot::Literal(recorded), Slot::Id);
-        if index.fills(slot, live, bindings).is_none() {
-            return why_not(index, bindings, slot, live).map_or(Comparison::Differs, Comparison::Id);
+        let slot = index.ids.find(&recorded).map_or_else(|| Slot::Literal(recorded), Slot::Id);
+        if index.fills(&slot, &live, bindings).is_none() {
+            return why_not(index, bindings, &slot, &live).map_or(Comparison::Differs, Comparison::Id);
         }
     }
     Comparison::Equal
 }
 
-/// A text without its GUIDs, and the GUIDs.
-fn blanked(text: &str) -> (Vec<&str>, Vec<Guid>) {
-    let (mut parts, mut guids, mut from) = (Vec::new(), Vec::new(), 0);
-    for (range, guid) in guid::tokens(text) {
-        parts.push(&text[from..range.start]);
-        guids.push(guid);
+/// A value without its ids, and the ids.
+fn blanked<'a>(leaf: &'a Leaf<'_>, known: &[&Lexicon]) -> (Vec<&'a str>, Vec<Id>) {
+    let (mut parts, mut ids, mut from) = (Vec::new(), Vec::new(), 0);
+    for (range, id) in matching::ids_of(leaf, known) {
+        parts.push(&leaf.text[from..range.start]);
+        ids.push(id);
         from = range.end;
     }
-    parts.push(&text[from..]);
-    (parts, guids)
+    parts.push(&leaf.text[from..]);
+    (parts, ids)
 }
 
-fn why_not(index: &Index, bindings: &Bindings, slot: Slot, live: Guid) -> Option<String> {
+fn why_not(index: &Index, bindings: &Bindings, slot: &Slot, live: &Id) -> Option<String> {
     match slot {
-        Slot::Literal(_) => Some("this GUID is no id in the recording, so it may not change".to_owned()),
+        Slot::Literal(Id::Guid(_)) => Some("this GUID is no id in the recording, so it may not change".to_owned()),
+        Slot::Literal(Id::Text(_)) => None,
         Slot::Id(row) => match index.settled_row(live, bindings) {
             Some(other) => Some(format!("{live} stands for {{{{{}}}}} in this run", index.ids.placeholder(other))),
-            None if index.is_foreign(row, live) => {
+            None if index.is_foreign(*row, live) => {
                 Some(format!("{live} was made by a replay with another seed or of another cassette"))
             }
             None => None,
@@ -226,8 +230,8 @@ fn why_not(index: &Index, bindings: &Bindings, slot: Slot, live: Guid) -> Option
 /// A text with the live ids that are known named by their placeholders.
 fn with_names(index: &Index, bindings: &Bindings, text: &str) -> String {
     let (mut named, mut from) = (String::new(), 0);
-    for (range, guid) in guid::tokens(text) {
-        let row = index.settled_row(guid, bindings).or_else(|| index.ids.find(guid));
+    for (range, id) in lexicon::in_text(text, &[index.ids.lexicon(), bindings.lexicon()]) {
+        let row = index.settled_row(&id, bindings).or_else(|| index.ids.find(&id));
         if let Some(row) = row {
             named.push_str(&text[from..range.start]);
             named.push_str(&format!("{{{{{}}}}}", index.ids.placeholder(row)));

@@ -3,13 +3,16 @@
 use super::bindings::Bindings;
 use super::echo;
 use super::exchange::{Request, Response, Taped};
-use super::guid::Guid;
+use super::id::Id;
 use super::ids::Row;
 use super::index::{Choice, Index, Slot};
 use super::matching::Reading;
 use super::miss::{self, Miss};
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+/// How many texts of one length are tried before a longer one.
+const TRIES: u32 = 64;
 
 /// How an id that the server minted is chosen in a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub fn play(
     manner: Manner,
     request: &Taped<Request>,
 ) -> Result<Answer, Box<Miss>> {
-    let reading = Reading::of(request, &index.rules);
+    let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
     let Some(choice) = index.choose(&reading, bindings) else {
         return Err(Box::new(miss::explain(index, bindings, request, &reading)));
     };
@@ -70,6 +73,9 @@ pub fn play(
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
     let played = &index.exchanges[choice.exchange as usize];
     let mut response = played.script.speak(|row| speaker.value(*row));
+    for told in speaker.told {
+        bindings.know(&told.id, told.row, Some(told.origin));
+    }
     if choice.ignored {
         response.body = echo::speak(&played.echoes, request, response.body);
     }
@@ -80,7 +86,7 @@ pub fn play(
 fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice) {
     for (row, token) in &choice.bound {
         let minted = index.minters[*row as usize].is_some();
-        let known = index.mint.unseal(token.guid).is_some() || index.ids.find(token.guid) == Some(*row);
+        let known = index.unseal(&token.id).is_some() || index.ids.find(&token.id) == Some(*row);
         if !(minted && known) {
             bindings.bind(token, *row);
         }
@@ -95,12 +101,21 @@ struct Speaker<'a> {
     exchange: u32,
     plays: u32,
     values: HashMap<Row, Cow<'a, str>>,
+    /// The ids made for this answer that nothing but a table can tell later.
+    told: Vec<Told>,
+}
+
+/// An id that was made for an answer.
+struct Told {
+    row: Row,
+    id: Id,
+    origin: [u8; 32],
 }
 
 impl<'a> Speaker<'a> {
     fn new(index: &'a Index, bindings: &'a Bindings, policy: Policy, choice: &'a Choice, plays: u32) -> Self {
         let values = choice.bound.iter().map(|(row, token)| (*row, token.spelled.as_str().into())).collect();
-        Self { index, bindings, policy, exchange: choice.exchange, plays, values }
+        Self { index, bindings, policy, exchange: choice.exchange, plays, values, told: Vec::new() }
     }
 
     /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
@@ -132,23 +147,49 @@ impl<'a> Speaker<'a> {
         origin.update(&played.loose_key.0);
         let mut as_recorded = plays == 0;
         for slot in &played.loose_slots {
-            let guid = match slot {
-                Slot::Literal(guid) => *guid,
+            let id = match slot {
+                Slot::Literal(id) => id.clone(),
                 Slot::Id(asked) => {
-                    let live = Guid::parse(&self.value(*asked)).expect("every id is a GUID");
-                    as_recorded &= index.ids.find(live) == Some(*asked);
+                    let live = Id::of(&self.value(*asked));
+                    as_recorded &= index.ids.find(&live) == Some(*asked);
                     live
                 }
             };
-            origin.update(&guid.0.to_le_bytes());
+            origin.update(&id.digest());
         }
         if as_recorded && self.policy != Policy::Random {
             return recorded.into();
         }
         origin.update(&plays.to_le_bytes());
-        let derived = index.mint.seal(row, &origin.finalize()).to_string();
-        let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());
-        if upper { derived.to_uppercase().into() } else { derived.into() }
+        match Id::of(recorded) {
+            Id::Guid(_) => {
+                let derived = index.mint.seal(row, &origin.finalize()).to_string();
+                let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());
+                if upper { derived.to_uppercase().into() } else { derived.into() }
+            }
+            Id::Text(text) => self.alike(row, &text, &origin).into(),
+        }
+    }
+
+    /// A text of the length and alphabet of the recorded one, that stands for nothing else in this session.
+    ///
+    /// Only where there are few such texts does it depend on those that were told before.
+    fn alike(&mut self, row: Row, recorded: &str, origin: &blake3::Hasher) -> String {
+        let mut origin = origin.clone();
+        let origin = origin.update(&row.to_le_bytes()).finalize();
+        let free = |text: &str| {
+            let id = Id::of(text);
+            let own = self.bindings.row(&id).is_none() || self.bindings.origin(text) == Some(*origin.as_bytes());
+            own && self.index.ids.find(&id).is_none() && !self.told.iter().any(|told| told.id == id)
+        };
+        let mut tries = (0u32..).map(|attempt| {
+            let mut attempted = blake3::Hasher::new();
+            attempted.update(origin.as_bytes()).update(&attempt.to_le_bytes());
+            self.index.mint.alike(recorded, attempt / TRIES, &attempted.finalize())
+        });
+        let text = tries.find(|text| free(text)).expect("the texts grow longer as they are tried");
+        self.told.push(Told { row, id: Id::of(&text), origin: *origin.as_bytes() });
+        text
     }
 }
 
@@ -157,11 +198,14 @@ mod tests {
     use super::*;
     use crate::tape::cassette::Cassette;
     use crate::tape::exchange::{Exchange, Headers};
-    use crate::tape::ids::{Ids, Learner};
+    use crate::tape::guid::Guid;
+    use crate::tape::ids::Ids;
+    use crate::tape::learning::Learner;
     use crate::tape::matching::{Rule, Rules};
     use crate::tape::mint::Mint;
     use crate::tape::route::Route;
     use crate::tape::scribe;
+    use crate::tape::spelling::{Coding, encode};
     use crate::tape::walk::PlacePattern;
 
     const A: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -355,6 +399,106 @@ mod tests {
             answered(call(A), 200, format!(r#"{{"policy":"{A}"}}"#)),
         ]);
         assert_eq!(deck.body(call(X)), format!(r#"{{"policy":"{X}"}}"#));
+    }
+
+    /// Everything that Graph may write an id into, as its server would.
+    fn told(config: &str, status: &str) -> String {
+        let key = |text: &str| text.replace('\'', "''");
+        let url = |text: &str| encode(text, &[Coding::Quotes, Coding::Path]);
+        let inner = serde_json::json!({
+            "Message": format!("Url: https://fef/x%28%27{}%27%29?a", encode(config, &[Coding::Quotes, Coding::Url])),
+            "id": config,
+        });
+        serde_json::json!({
+            "@odata.context": format!("https://graph.microsoft.com/beta/$metadata#deviceConfigurations('{}')/userStatuses", url(config)),
+            "@odata.nextLink": format!("https://graph.microsoft.com/beta/deviceConfigurations/{}/userStatuses?$skiptoken=1", encode(config, &[Coding::Path])),
+            "id": status,
+            "configurationId": config,
+            "again": format!("%2528%2527{}%2527%2529", encode(config, &[Coding::Quotes, Coding::Url, Coding::Url])),
+            "resource": format!("deviceConfigurations('{}')", key(config)),
+            "error": inner.to_string(),
+            "prose": "1 of Default, Sync: 19",
+        })
+        .to_string()
+    }
+
+    /// Given ids of every kind, each one of a recording or of a run.
+    const KINDS: [&str; 9] = [
+        A,
+        "DefaultDeviceCompliancePolicy.RequireDeviceCompliancePolicyAssigned",
+        "AAMkADYCQM0GfRAAAcrRD-AAA=",
+        "19:4a95f7d8db4c4e7fae857bcebe0623e6@thread.tacv2",
+        "1616990032035",
+        "1",
+        "Default",
+        "a/b'c\"d: é%41+&#",
+        "ada.o'neil@contoso.com",
+    ];
+
+    #[test]
+    fn an_id_of_any_kind_may_be_renamed_to_one_of_any_other() {
+        let ask = |config: &str, form: usize| {
+            let quoted = encode(config, &[Coding::Quotes, Coding::Url]);
+            let key = match form {
+                0 => format!("/{}", encode(config, &[Coding::Url])),
+                1 => format!("('{}')", encode(config, &[Coding::Quotes, Coding::Path])),
+                _ => format!("%28%27{quoted}%27%29"),
+            };
+            let body = serde_json::json!({
+                "policyId": config,
+                "rootCertificate@odata.bind": format!("https://graph.microsoft.com/beta/deviceConfigurations('{}')", encode(config, &[Coding::Quotes, Coding::Path])),
+            });
+            let mut request = request("POST x", &body.to_string());
+            request.target =
+                format!("/beta/deviceManagement/deviceConfigurations{key}/userStatuses?$filter=id%20eq%20'{quoted}'");
+            request
+        };
+        for (before, after) in KINDS.into_iter().flat_map(|before| KINDS.map(|after| (before, after))) {
+            for form in 0..3 {
+                let recorded = answered(ask(before, form), 201, told(before, S));
+                let mut deck = Deck::of(vec![recorded]);
+                assert_eq!(deck.body(ask(before, form)), told(before, S), "{before} {form}");
+                let body = deck.body(ask(after, (form + 1) % 3));
+                let minted: serde_json::Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{body}"));
+                let minted = minted["id"].as_str().unwrap();
+                // What cannot be told from prose stays as it was recorded.
+                let plain = |text: &str| !crate::tape::id::is_distinct(text);
+                if !(plain(before) || plain(after)) {
+                    assert_eq!(body, told(after, minted), "{before} to {after}, {form}");
+                }
+                assert_ne!(minted, S, "{before} to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_minted_text_keeps_its_length_and_alphabet_and_holds() {
+        let minted = "19:4a95@thread.tacv2-AAA=";
+        let mut deck = Deck::of(vec![
+            answered(post(A), 201, format!(r#"{{"id":"{minted}"}}"#)),
+            answered(get(A, minted), 200, format!(r#"{{"id":"{minted}","n":1}}"#)),
+        ]);
+        assert_eq!(deck.body(post(A)), format!(r#"{{"id":"{minted}"}}"#));
+        let created = deck.body(post(X));
+        let id = created.split('"').nth(3).unwrap().to_owned();
+        let class = |text: &str| {
+            text.replace(|c: char| c.is_ascii_lowercase(), "a")
+                .replace(|c: char| c.is_ascii_digit(), "0")
+                .replace(|c: char| c.is_ascii_uppercase(), "A")
+        };
+        assert_ne!(id, minted);
+        assert_eq!(class(&id), class(minted));
+        assert_eq!(deck.body(get(X, &id)), format!(r#"{{"id":"{id}","n":1}}"#));
+        let again = deck.body(post(X));
+        assert_ne!(again, created);
+    }
+
+    #[test]
+    fn short_minted_ids_are_each_their_own() {
+        let mut deck = Deck::of(vec![answered(post(A), 201, r#"{"id":"7","n":"7"}"#.to_owned())]);
+        let ids: std::collections::HashSet<String> = (0..30).map(|_| deck.body(post(X))).collect();
+        assert_eq!(ids.len(), 30);
+        assert!(ids.iter().all(|body| body.ends_with(r#","n":"7"}"#)), "{ids:?}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::exchange::{Exchange, Headers, Request, Response, Taped};
 use super::graph;
 use super::ids::{Ids, Row};
 use super::redact;
-use super::template::{Spelling, Template};
+use super::spelling::{Case, Spelling};
+use super::template::Template;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -110,6 +111,12 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
         let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
         reader.fault("request url", why)
     })?;
+    if request.url.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
+        return Err(reader.fault("request url", "a placeholder cannot stand in the name of the host"));
+    }
+    if http::Method::from_bytes(request.method.as_bytes()).is_err() {
+        return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
+    }
     let headers = reader.headers("request", &request.headers)?;
     let request = Request {
         method: request.method.clone(),
@@ -119,6 +126,20 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
         body: reader.body("request", request.body.as_ref())?.speak(own),
     };
     Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.speak(own) }))
+}
+
+/// The ids of the request of an entry.
+///
+/// # Errors
+/// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
+pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
+    let reader = Reader { ids, number };
+    let mut templates = vec![reader.template("request url", &entry.request.url)?];
+    templates.extend(reader.headers("request", &entry.request.headers)?.into_iter().map(|(_, text)| text));
+    if let BodyScript::Text(text) = reader.body("request", entry.request.body.as_ref())? {
+        templates.push(text);
+    }
+    Ok(templates.iter().flat_map(Template::ids).copied().collect())
 }
 
 fn split_url(url: &str) -> Option<(&str, &str)> {
@@ -168,13 +189,15 @@ impl Script {
     /// Spells each id by how the recorded request spelled it, where it did, and not by how it was first seen: an answer
     /// that repeats its request's spelling then repeats the live one's.
     pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, String>) {
-        let spelling = |row: &Row, spelling: Spelling| {
-            let written = spelling.apply(ids.recorded(*row));
-            asked.get(row).and_then(|asked| Spelling::of(&written, asked)).unwrap_or(spelling)
+        let respell = |row: &Row, spelling: &mut Spelling| {
+            let written = spelling.case.apply(ids.recorded(*row));
+            if let Some(case) = asked.get(row).and_then(|asked| Case::of(&written, asked)) {
+                spelling.case = case;
+            }
         };
-        self.headers.iter_mut().for_each(|(_, text)| text.respell(spelling));
+        self.headers.iter_mut().for_each(|(_, text)| text.respell(respell));
         if let BodyScript::Text(text) = &mut self.body {
-            text.respell(spelling);
+            text.respell(respell);
         }
     }
 
@@ -249,7 +272,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::tape::cassette::Cassette;
-    use crate::tape::ids::Learner;
+    use crate::tape::learning::Learner;
     use proptest::prelude::*;
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -310,9 +333,13 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_used_is_told_by_number_and_place() {
         let good = r#"{"request":{"method":"GET","url":"https://h/a","headers":{"a":"b"}},"response":{"status":200,"body":{"text":"t"}}}"#;
+        let placeholder = crate::tape::template::Placeholder { name: "a".into(), number: 2 };
+        let ids = Ids::new([(placeholder, "b".to_owned())].into()).unwrap();
         let faults = [
             ("https://h/a", "http://h/a"),
             ("https://h/a", "https://h/{{a.1}}"),
+            ("https://h/a", "https://{{a.2}}/a"),
+            ("GET", "{{a.2}}"),
             ("\"a\":\"b\"", "\"A b\":\"b\""),
             ("\"a\":\"b\"", "\"a\":\"b\\n\""),
             ("200", "100"),
@@ -322,7 +349,7 @@ mod tests {
         ]
         .map(|(from, to)| {
             let entry: Entry = serde_json::from_str(&good.replace(from, to)).unwrap();
-            recorded(&entry, &Ids::default(), 3).unwrap_err().to_string()
+            recorded(&entry, &ids, 3).unwrap_err().to_string()
         });
         insta::assert_snapshot!(faults.join("\n"));
     }

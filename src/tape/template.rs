@@ -1,5 +1,7 @@
 //! The text form of tape: literal text with placeholders such as `{{userStatuses.1}}` where ids stood.
 
+use super::spelling::Spelling;
+use super::surroundings::Surroundings;
 use std::fmt;
 use std::str::FromStr;
 
@@ -38,43 +40,6 @@ impl FromStr for Placeholder {
 fn is_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic()) && name.bytes().all(plain)
-}
-
-/// How an occurrence of an id is spelled, against the id's value in the `ids` table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spelling {
-    /// As the value is.
-    Same,
-    /// In lower case, where the value is not.
-    Lower,
-    /// In upper case, where the value is not.
-    Upper,
-}
-
-impl Spelling {
-    /// How `value` must be spelled to read as `written`, the same GUID; `None` for a mixture of cases of its own.
-    #[must_use]
-    pub fn of(written: &str, value: &str) -> Option<Self> {
-        [Self::Same, Self::Lower, Self::Upper].into_iter().find(|spelling| spelling.apply(value) == written)
-    }
-
-    /// Spells `value` this way.
-    #[must_use]
-    pub fn apply(self, value: &str) -> std::borrow::Cow<'_, str> {
-        match self {
-            Self::Same => value.into(),
-            Self::Lower => value.to_ascii_lowercase().into(),
-            Self::Upper => value.to_ascii_uppercase().into(),
-        }
-    }
-
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Same => "",
-            Self::Lower => "|lower",
-            Self::Upper => "|upper",
-        }
-    }
 }
 
 /// A piece of a [`Template`].
@@ -130,6 +95,7 @@ impl<I> Template<I> {
             }
         }
         template.push_text(rest);
+        template.settle(text);
         Ok(template)
     }
 
@@ -142,10 +108,24 @@ impl<I> Template<I> {
     }
 
     /// Changes how slots are spelled.
-    pub fn respell(&mut self, spelling: impl Fn(&I, Spelling) -> Spelling) {
+    pub fn respell(&mut self, mut respell: impl FnMut(&I, &mut Spelling)) {
         for piece in &mut self.0 {
             if let Piece::Id(id, spelled) = piece {
-                *spelled = spelling(id, *spelled);
+                respell(id, spelled);
+            }
+        }
+    }
+
+    /// Settles the codings of each slot that does not say its own, by what stands around it; `text` is what was parsed.
+    fn settle(&mut self, text: &str) {
+        let mut surroundings = Surroundings::of(text);
+        for piece in &mut self.0 {
+            match piece {
+                Piece::Text(text) => surroundings.pass(text),
+                Piece::Id(_, spelling) => {
+                    spelling.codings.get_or_insert_with(|| surroundings.codings());
+                    surroundings.pass_id();
+                }
             }
         }
     }
@@ -172,13 +152,8 @@ impl<I> Template<I> {
 }
 
 fn slot(inner: &str) -> Option<(Placeholder, Spelling)> {
-    let (name, spelling) = match inner.split_once('|') {
-        None => (inner, Spelling::Same),
-        Some((name, "lower")) => (name, Spelling::Lower),
-        Some((name, "upper")) => (name, Spelling::Upper),
-        Some(_) => return None,
-    };
-    Some((name.parse().ok()?, spelling))
+    let (name, filters) = inner.split_at(inner.find('|').unwrap_or(inner.len()));
+    Some((name.parse().ok()?, Spelling::parse(filters)?))
 }
 
 fn malformed(text: &str) -> Fault {
@@ -201,10 +176,10 @@ impl Writer {
     }
 
     /// Appends a placeholder.
-    pub fn id(&mut self, placeholder: &Placeholder, spelling: Spelling) {
+    pub fn id(&mut self, placeholder: &Placeholder, spelling: &Spelling) {
         self.0.push_str("{{");
         self.0.push_str(&placeholder.to_string());
-        self.0.push_str(spelling.suffix());
+        self.0.push_str(&spelling.filters());
         self.0.push_str("}}");
     }
 
@@ -229,7 +204,7 @@ mod tests {
         for piece in pieces {
             match piece {
                 Piece::Text(text) => writer.text(text),
-                Piece::Id(id, spelling) => writer.id(id, *spelling),
+                Piece::Id(id, spelling) => writer.id(id, spelling),
             }
         }
         writer.finish()
@@ -238,8 +213,9 @@ mod tests {
     #[test]
     fn a_slot_is_filled_in_its_own_spelling() {
         let template = parse("/a/{{b.1}}/{{b.1|upper}}/{{{b.2|lower}}}").unwrap();
-        let spoken = template.speak(|p| format!("Id{}", p.number).into());
-        assert_eq!(spoken, "/a/Id1/ID1/{id2}");
+        let id = "7e323DB2-3db2-7e32-b23d-327eb23d327e";
+        let spoken = template.speak(|p| if p.number == 1 { id.into() } else { "No Guid".into() });
+        assert_eq!(spoken, format!("/a/{id}/{}/{{No%20Guid}}", id.to_uppercase()));
     }
 
     #[test]
@@ -252,7 +228,8 @@ mod tests {
     }
 
     fn piece() -> impl Strategy<Value = Piece<Placeholder>> {
-        let spelling = prop_oneof![Just(Spelling::Same), Just(Spelling::Lower), Just(Spelling::Upper)];
+        let spelling = prop_oneof![Just(""), Just("|lower"), Just("|upper|plain"), Just("|quotes|json")];
+        let spelling = spelling.prop_map(|filters| Spelling::parse(filters).unwrap());
         let id = ("[a-z][A-Za-z0-9_-]{0,6}", 1u32..99, spelling)
             .prop_map(|(name, number, spelling)| Piece::Id(Placeholder { name, number }, spelling));
         prop_oneof![id, "[{}'a.1|]{1,12}".prop_map(Piece::Text), ".{1,8}".prop_map(Piece::Text)]
@@ -262,13 +239,15 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(pieces in prop::collection::vec(piece(), 0..8)) {
             let mut merged = Template(Vec::new());
+            let settled = |mut template: Template, text: &str| { template.settle(text); template };
             for piece in pieces {
                 match piece {
                     Piece::Text(text) => merged.push_text(&text),
                     id => merged.0.push(id),
                 }
             }
-            prop_assert_eq!(parse(&write(&merged.0)), Ok(merged));
+            let text = write(&merged.0);
+            prop_assert_eq!(parse(&text), Ok(settled(merged, &text)));
         }
     }
 }
