@@ -20,6 +20,7 @@ mod fronts;
 mod law;
 mod passing;
 mod redaction;
+mod sealed;
 mod settings;
 mod shutdown;
 mod upstream;
