@@ -18,6 +18,7 @@ mod crash;
 mod documented;
 mod fronts;
 mod law;
+mod memory;
 mod passing;
 mod redaction;
 mod sealed;
