@@ -1,9 +1,8 @@
 //! The ids of a cassette: each one's placeholder and recorded value, and texts with placeholders in their stead.
 
 use super::guid::Guid;
-use super::id::Id;
+use super::id::{self, Id};
 use super::lexicon::{self, Lexicon};
-use super::mint;
 use super::spelling::{self, Case, Spelling};
 use super::surroundings::Surroundings;
 use super::template::{Placeholder, Writer};
@@ -173,11 +172,11 @@ impl Ids {
 
 fn stand_in(value: &str, more: u32, origin: &blake3::Hasher) -> String {
     if Guid::parse(value).is_none() {
-        return mint::alike(value, more, origin);
+        return id::alike(value, more, origin);
     }
     let mut bytes = [0; 16];
     origin.finalize_xof().fill(&mut bytes);
-    let guid = uuid::Builder::from_random_bytes(bytes).into_uuid().to_string();
+    let guid = uuid::Builder::from_bytes(bytes).with_version(uuid::Version::Random).into_uuid().to_string();
     if value.bytes().any(|b| b.is_ascii_uppercase()) { guid.to_uppercase() } else { guid }
 }
 

@@ -129,12 +129,12 @@ impl Index {
             loose: HashMap::new(),
             routes: HashMap::new(),
         };
-        let mut seen = HashSet::new();
+        let (mut seen, mut named) = (HashSet::new(), HashSet::new());
         for entry in entries {
-            index.add(entry, &mut seen)?;
+            named.extend(index.add(entry, &mut seen)?);
         }
         index.note_shared();
-        if let Some(((unused, _), _)) = index.ids.iter().zip(0..).find(|(_, row)| !seen.contains(row)) {
+        if let Some(((unused, _), _)) = index.ids.iter().zip(0..).find(|(_, row)| !named.contains(row)) {
             return Err(ids::Fault::Unused(unused.clone()).into());
         }
         Ok(index)
@@ -169,7 +169,8 @@ impl Index {
         can
     }
 
-    fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>) -> Result<(), Fault> {
+    /// Adds an exchange, and tells the ids that its placeholders name.
+    fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>) -> Result<Vec<Row>, Fault> {
         let number = u32::try_from(self.entries.len()).expect("a cassette has fewer than 2^32 exchanges");
         let recorded = scribe::recorded(&entry, &self.ids, number as usize + 1)?;
         let request = scribe::tape_request(recorded.request.clone());
@@ -180,7 +181,9 @@ impl Index {
         let asked = asked.filter_map(|token| Some((self.ids.find(&token.id)?, token.spelled.clone()))).collect();
         script.respell(&self.ids, &asked);
         self.note_origins(number, &exact_slots, &script, seen);
-        seen.extend(scribe::request_rows(&entry, &self.ids, number as usize + 1)?);
+        let mut named = scribe::request_rows(&entry, &self.ids, number as usize + 1)?;
+        named.extend(script.rows());
+        seen.extend(&named);
         let creates = request.method == "POST" && script.status() == 201;
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
@@ -188,7 +191,7 @@ impl Index {
         let echoes = echo::learn(&request, &recorded.response.body, &self.rules);
         self.exchanges.push(Played { script, echoes, creates, loose_key: reading.loose.key, loose_slots });
         self.entries.push(entry);
-        Ok(())
+        Ok(named)
     }
 
     fn slots(&self, shape: &Shape) -> Vec<Slot> {

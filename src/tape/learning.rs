@@ -89,7 +89,7 @@ impl Learner {
         if text.contains("{{") {
             return;
         }
-        for (range, id) in lexicon::in_key(text) {
+        for (range, id) in lexicon::in_key(text, &[]) {
             self.note(id.clone(), &text[range]);
             self.collections.entry(id).or_insert_with(|| placeholder_name(collection));
         }

@@ -67,14 +67,16 @@ impl Lexicon {
     }
 }
 
-/// The ids in the whole text of a key or an id field: its GUIDs, or else itself.
+/// The ids in the whole text of a key or an id field: its GUIDs and what is known beside them, or else itself.
 #[must_use]
-pub fn in_key(text: &str) -> Vec<Occurrence> {
-    let guids: Vec<Occurrence> = guid::tokens(text).map(|(range, guid)| (range, Id::Guid(guid))).collect();
-    match text.is_empty() || !guids.is_empty() {
-        true => guids,
-        false => vec![(0..text.len(), Id::Text(text.into()))],
+pub fn in_key(text: &str, known: &[&Lexicon]) -> Vec<Occurrence> {
+    let mut found: Vec<Occurrence> = guid::tokens(text).map(|(range, guid)| (range, Id::Guid(guid))).collect();
+    if text.is_empty() || found.is_empty() {
+        found.extend((!text.is_empty()).then(|| (0..text.len(), Id::Text(text.into()))));
+        return found;
     }
+    known.iter().filter(|lexicon| !lexicon.is_empty()).for_each(|lexicon| lexicon.find(text, &mut found));
+    settle(found)
 }
 
 /// The ids in a text: GUIDs, keys of addresses, and what is in the lexicons.

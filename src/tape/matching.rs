@@ -117,7 +117,7 @@ impl Shape {
 fn own(leaves: &[Leaf<'_>]) -> Lexicon {
     let mut own = Lexicon::default();
     for leaf in leaves.iter().filter(|leaf| leaf.kind == Kind::Key) {
-        lexicon::in_key(&leaf.text).iter().for_each(|(_, id)| own.add(id));
+        lexicon::in_key(&leaf.text, &[]).iter().for_each(|(_, id)| own.add(id));
     }
     own
 }
@@ -126,10 +126,11 @@ fn own(leaves: &[Leaf<'_>]) -> Lexicon {
 pub(super) fn ids_of(leaf: &Leaf<'_>, known: &[&Lexicon]) -> Vec<Occurrence> {
     match &leaf.place {
         _ if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) => Vec::new(),
-        _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text),
-        Place::Json(pointer) if is_id_field(pointer) && !leaf.text.contains("://") => lexicon::in_key(&leaf.text),
-        Place::Query(_) => lexicon::in_query(&leaf.text, known),
-        Place::Path(_) => lexicon::in_query(&leaf.text, known),
+        _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text, known),
+        Place::Json(pointer) if is_id_field(pointer) && !leaf.text.contains("://") => {
+            lexicon::in_key(&leaf.text, known)
+        }
+        Place::Query(_) | Place::Path(_) => lexicon::in_query(&leaf.text, known),
         _ => lexicon::in_text(&leaf.text, known),
     }
 }

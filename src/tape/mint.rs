@@ -4,6 +4,7 @@
 //! the same cassette with the same seed.
 
 use super::guid::Guid;
+use super::id;
 use super::ids::Row;
 
 /// The low bits of the 122 that are free in a GUID: 24 bits of row and 40 bits of check.
@@ -51,12 +52,12 @@ impl Mint {
         (sealed & ((1 << CHECK_BITS) - 1) == self.check(nonce, row)).then_some(row)
     }
 
-    /// A text that is [`alike`] `model`, or longer by `more`, derived from `origin`.
+    /// A text that is [alike](id::alike) `model`, or longer by `more`, derived from `origin`.
     #[must_use]
     pub fn alike(&self, model: &str, more: u32, origin: &blake3::Hash) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(b"alike").update(origin.as_bytes());
-        alike(model, more, &hasher)
+        id::alike(model, more, &hasher)
     }
 
     fn check(&self, nonce: u128, row: Row) -> u64 {
@@ -74,30 +75,6 @@ impl Mint {
         }
         hasher.finalize()
     }
-}
-
-/// A text of the length and alphabet of `model`, or longer by `more`: digits for digits, letters for letters of their
-/// case, a first digit that is not 0, and everything else as it is.
-#[must_use]
-pub fn alike(model: &str, more: u32, origin: &blake3::Hasher) -> String {
-    let mut chance = origin.finalize_xof();
-    let mut letter = |first: u8, count: u8| {
-        let mut bytes = [0; 8];
-        chance.fill(&mut bytes);
-        let offset = u8::try_from(u64::from_le_bytes(bytes) % u64::from(count)).expect("less than count");
-        char::from(first + offset)
-    };
-    let mut text = String::new();
-    for c in model.chars().chain(std::iter::repeat_n('0', more as usize)) {
-        text.push(match c {
-            '1'..='9' if text.is_empty() => letter(b'1', 9),
-            '0'..='9' => letter(b'0', 10),
-            'a'..='z' => letter(b'a', 26),
-            'A'..='Z' => letter(b'A', 26),
-            other => other,
-        });
-    }
-    text
 }
 
 /// Whether a GUID has the version and variant that sealed ids have.

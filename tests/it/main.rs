@@ -17,6 +17,7 @@ mod clients;
 mod crash;
 mod documented;
 mod fronts;
+mod ids;
 mod law;
 mod memory;
 mod passing;

@@ -70,11 +70,12 @@ pub fn program() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step(), 1..=40)
 }
 
-/// Five configurations and three statuses that no server knows.
+/// Five configurations and three statuses that no server knows, GUIDs and others.
 pub fn given() -> impl Strategy<Value = Vec<String>> {
-    let id = any::<u128>()
+    let guid = any::<u128>()
         .prop_map(|bits| uuid::Builder::from_u128(bits).with_version(uuid::Version::Random).into_uuid().to_string());
-    proptest::collection::hash_set(id, 8).prop_map(|ids| ids.into_iter().collect())
+    let id = prop_oneof![3 => guid.boxed(), 1 => "policy\\.[a-z0-9]{12}=".boxed()];
+    proptest::collection::btree_set(id, 8).prop_map(|ids| ids.into_iter().collect::<Vec<_>>()).prop_shuffle()
 }
 
 /// Runs a program with ids of its own; `serve` answers it.
@@ -160,6 +161,7 @@ fn path(config: &str, form: Form) -> String {
         Form::QuotesEncoded => format!("{root}(%27{config}%27)"),
         Form::AllEncoded => format!("{root}%28%27{config}%27%29"),
         Form::DoubleSlash => format!("/beta//deviceManagement/deviceConfigurations/{config}"),
+        Form::Upper if config.contains('.') => format!("{}/{config}", root.to_uppercase().replace("/BETA", "/beta")),
         Form::Upper => format!("{root}/{}", config.to_uppercase()),
     }
 }
