@@ -120,11 +120,11 @@ pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, 
         if !known.iter().any(|found| found.id == take && found.cassette == name) {
             return Err(no_such_take(name, take, &known));
         }
-        return Ok(seal(&journal.read(take)?).print());
+        return Ok(seal(&journal.read(take)?, &config.rules).print());
     }
     if !cassettes.contains(name)?
         && Journal::exists(&config.store)
-        && let Some(cassette) = interrupted(&config.store, name)?
+        && let Some(cassette) = interrupted(&config.store, name, &config.rules)?
     {
         return Ok(cassette.print());
     }

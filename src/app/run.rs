@@ -91,7 +91,7 @@ pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
     }
     // A program that a signal ended may have been in the middle of its work.
     let failed = matches!(ended, Ended::Exited { code, .. } if code != 0) || !front.session.tally().is_clean(false);
-    seal_take(&*journal, take, &cassettes, &run.cassette, failed, !run.no_recorded_ids)?;
+    seal_take(&*journal, take, &cassettes, &run.cassette, failed, !run.no_recorded_ids, &config.rules)?;
     finish(&front, &run, false, ended)
 }
 
@@ -104,7 +104,7 @@ pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
     let path = cassettes.path(&run.cassette)?;
     check_report(&run)?;
     let signals = Signals::listen().map_err(Fault::System)?;
-    let cassette = load(&cassettes, &config.store, &run.cassette)?;
+    let cassette = load(&cassettes, &config.store, &run.cassette, &config.rules)?;
     // The text decides, not the file's bytes: a checkout may have changed its line ends.
     let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
     let tally = Tally::new(Mode::Replay, &run.cassette, cassette.entries.len());

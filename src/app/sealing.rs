@@ -8,12 +8,13 @@ use crate::tape::cassette::Cassette;
 use crate::tape::exchange::{Exchange, Taped};
 use crate::tape::ids::Ids;
 use crate::tape::learning::Learner;
+use crate::tape::matching::Rules;
 use crate::tape::scribe;
 use std::path::Path;
 
 /// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
-pub(super) fn seal(exchanges: &[Taped<Exchange>]) -> Cassette {
-    let mut learner = Learner::default();
+pub(super) fn seal(exchanges: &[Taped<Exchange>], rules: &Rules) -> Cassette {
+    let mut learner = Learner::new(rules.ids().clone());
     exchanges.iter().for_each(|exchange| learner.study(exchange));
     let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once");
     let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
@@ -28,6 +29,7 @@ pub(super) fn seal_take(
     name: &str,
     failed: bool,
     keep_ids: bool,
+    rules: &Rules,
 ) -> Result<(), Fault> {
     let exchanges = store.read(take)?;
     if exchanges.is_empty() {
@@ -47,7 +49,7 @@ pub(super) fn seal_take(
         say(format!("the recording failed, so {name} stays as it was; {kept}"));
         return Ok(());
     }
-    let mut cassette = seal(&exchanges);
+    let mut cassette = seal(&exchanges, rules);
     if !keep_ids {
         cassette.ids = cassette.ids.without_recorded();
     }
@@ -115,19 +117,19 @@ pub(super) fn count(exchanges: u64) -> String {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) fn interrupted(store: &Path, name: &str) -> Result<Option<Cassette>, Fault> {
+pub(super) fn interrupted(store: &Path, name: &str, rules: &Rules) -> Result<Option<Cassette>, Fault> {
     let journal = Journal::open(store)?;
     let last = journal.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0);
     Ok(match last {
-        Some(take) => Some(seal(&journal.read(take.id)?)),
+        Some(take) => Some(seal(&journal.read(take.id)?, rules)),
         None => None,
     })
 }
 
 /// The cassette of that name, or where there is none the last take of it that was interrupted.
-pub(super) fn load(cassettes: &Cassettes, store: &Path, name: &str) -> Result<Cassette, Fault> {
+pub(super) fn load(cassettes: &Cassettes, store: &Path, name: &str, rules: &Rules) -> Result<Cassette, Fault> {
     if !cassettes.contains(name)? && Journal::exists(store) {
-        match interrupted(store, name) {
+        match interrupted(store, name, rules) {
             Ok(Some(cassette)) => {
                 let path = cassettes.path(name)?;
                 say(format!("there is no {}: replaying an interrupted take, straight from the store", path.display()));

@@ -5,7 +5,7 @@ mod written;
 use crate::tape::matching::{Rule, Rules};
 use crate::tape::playing::Policy;
 use crate::tape::route::Route;
-use crate::tape::walk::PlacePattern;
+use crate::tape::walk::{IdPlaces, PlacePattern};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use written::{At, Written, WrittenRule};
@@ -127,6 +127,8 @@ impl Written {
         put(&mut self.strict, own.strict);
         put(&mut self.ids, own.ids);
         put(&mut self.seed, own.seed);
+        put(&mut self.also, own.also);
+        put(&mut self.never, own.never);
         for rule in own.rules.into_iter().flatten() {
             let rules = self.rules.get_or_insert_default();
             rules.retain(|shipped| !rule.is_for_the_route_of(shipped));
@@ -149,6 +151,8 @@ impl Written {
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
         let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&mut faults)).collect();
+        let also = each("ids.also", had(self.also).value, &mut faults, parse_id_place);
+        let never = each("ids.never", had(self.never).value, &mut faults, parse_id_place);
         let upstream_ca = Some(had(self.upstream_ca).value).filter(|path| !path.is_empty());
         if !faults.is_empty() {
             return Err(faults);
@@ -168,7 +172,7 @@ impl Written {
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,
-            rules: Rules::new(rules),
+            rules: Rules::new(rules, IdPlaces { also, never }),
         })
     }
 }
@@ -211,6 +215,12 @@ impl WrittenRule {
             .map_err(|why| faults.push((route.line, format!("match.route: {why}"))))
             .ok()
     }
+}
+
+/// Reads `json:/POINTER`, a place in bodies.
+fn parse_id_place(text: &str) -> Result<PlacePattern, String> {
+    let wrong = || format!("`{text}` names no place in a body: write `json:/POINTER`, such as json:/value/*/policy");
+    PlacePattern::parse(text).filter(|pattern| matches!(pattern, PlacePattern::Json(_))).ok_or_else(wrong)
 }
 
 /// Sees that a text is the name of a host, and no more.
@@ -265,7 +275,7 @@ pub fn parse_connect_to(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::written::{GRAPH_KEYS, RECORD_KEYS, REPLAY_KEYS, ROOT_KEYS};
+    use super::written::{GRAPH_KEYS, IDS_KEYS, RECORD_KEYS, REPLAY_KEYS, ROOT_KEYS};
     use super::*;
 
     #[test]
@@ -273,7 +283,7 @@ mod tests {
         let (written, faults) = Written::read(SHIPPED);
         assert!(faults.is_empty() && written.check().is_ok());
         let lines: Vec<&str> = SHIPPED.lines().collect();
-        for key in [&ROOT_KEYS[..5], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS].concat() {
+        for key in [&ROOT_KEYS[..5], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS].concat() {
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
             assert!(lines[at - 1].starts_with('#'), "{key} has no comment");
         }
@@ -317,6 +327,10 @@ connect_to = ["graph.microsoft.com"]
 
 [replay]
 ids = "derived"
+
+[ids]
+also = ["json:policy"]
+never = ["query:a"]
 
 [[match]]
 route = "x"

@@ -30,6 +30,8 @@ pub(super) struct Written {
     pub(super) strict: Option<At<bool>>,
     pub(super) ids: Option<At<String>>,
     pub(super) seed: Option<At<String>>,
+    pub(super) also: Option<At<Vec<At<String>>>>,
+    pub(super) never: Option<At<Vec<At<String>>>>,
     pub(super) rules: Option<Vec<WrittenRule>>,
 }
 
@@ -40,11 +42,12 @@ pub(super) struct WrittenRule {
     pub(super) ignore: Option<At<Vec<At<String>>>>,
 }
 
-pub(super) const ROOT_KEYS: [&str; 9] =
-    ["listen", "store", "cassettes", "cassette", "body_limit", "graph", "record", "replay", "match"];
+pub(super) const ROOT_KEYS: [&str; 10] =
+    ["listen", "store", "cassettes", "cassette", "body_limit", "graph", "record", "replay", "ids", "match"];
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
 pub(super) const RECORD_KEYS: [&str; 4] = ["routes", "connect_to", "upstream_ca", "timeout"];
 pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
+pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
 const MATCH_KEYS: [&str; 2] = ["route", "ignore"];
 
 impl Written {
@@ -86,6 +89,10 @@ impl Written {
                     "strict" => self.strict = reader.truth("replay.strict", value),
                     "ids" => self.ids = reader.string("replay.ids", value),
                     _ => self.seed = reader.string("replay.seed", value),
+                }),
+                "ids" => reader.section("ids", &value, &IDS_KEYS, |reader, key, value| match key {
+                    "also" => self.also = reader.list("ids.also", value),
+                    _ => self.never = reader.list("ids.never", value),
                 }),
                 "match" => self.rules = reader.rules(&value),
                 other => reader.unknown("", other, key.span().start, &ROOT_KEYS),

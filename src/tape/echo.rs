@@ -70,11 +70,11 @@ mod tests {
     use crate::tape::exchange::Headers;
     use crate::tape::matching::Rule;
     use crate::tape::route::Route;
-    use crate::tape::walk::PlacePattern;
+    use crate::tape::walk::{IdPlaces, PlacePattern};
 
     fn rules() -> Rules {
         let ignore = ["json:/at", "json:/n"].map(|place| PlacePattern::parse(place).unwrap()).into();
-        Rules::new(vec![Rule { route: Route::parse("POST /**").unwrap(), ignore }])
+        Rules::new(vec![Rule { route: Route::parse("POST /**").unwrap(), ignore }], IdPlaces::default())
     }
 
     fn post(body: &str) -> Request {

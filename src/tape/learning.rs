@@ -6,9 +6,9 @@ use super::guid;
 use super::id::Id;
 use super::lexicon;
 use super::template::Placeholder;
-use super::walk::{self, Step};
+use super::walk::{self, IdPlaces, Place, PlacePattern, Step};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Learns from exchanges, taken in recorded order, which of their strings are ids.
 ///
@@ -19,9 +19,17 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Learner {
     first_seen: HashMap<Id, (usize, String)>,
     collections: HashMap<Id, String>,
+    places: IdPlaces,
+    never: HashSet<Id>,
 }
 
 impl Learner {
+    /// Knows nothing yet but what config says of `places`.
+    #[must_use]
+    pub fn new(places: IdPlaces) -> Self {
+        Self { places, ..Self::default() }
+    }
+
     /// Learns from the next exchange.
     pub fn study(&mut self, exchange: &Exchange) {
         let (request, response) = (&exchange.request, &exchange.response);
@@ -32,10 +40,14 @@ impl Learner {
         self.learn_keys(&segments);
         if let Some(body) = walk::parse_json(&request.body) {
             walk::json(&body, &mut |steps, leaf| self.learn_reference(steps, leaf));
+            self.heed_config(&body);
         }
 
         response.headers.iter().for_each(|(_, value)| self.see(value));
         self.see_body(&response.body);
+        if let Some(body) = walk::parse_json(&response.body) {
+            self.heed_config(&body);
+        }
         if (200..300).contains(&response.status) {
             // The body first: there an id belongs to the collection that the client asked, however Graph calls it.
             if let Some(body) = walk::parse_json(&response.body) {
@@ -53,6 +65,7 @@ impl Learner {
         let mut learnt: Vec<_> = self
             .collections
             .into_iter()
+            .filter(|(id, _)| !self.never.contains(id))
             .filter_map(|(id, name)| Some((self.first_seen.get(&id)?.clone(), name)))
             .collect();
         learnt.sort_unstable();
@@ -127,6 +140,23 @@ impl Learner {
         });
     }
 
+    /// What stands at the places that config names.
+    fn heed_config(&mut self, body: &Value) {
+        let places = std::mem::take(&mut self.places);
+        let covers = |patterns: &[PlacePattern], place: &Place| patterns.iter().any(|pattern| pattern.covers(place));
+        walk::json(body, &mut |steps, leaf| {
+            let (Some(Step::Member(member)), Value::String(text)) = (steps.last(), leaf) else { return };
+            let place = Place::Json(walk::pointer(steps));
+            if covers(&places.also, &place) {
+                self.learn(text, member);
+            }
+            if covers(&places.never, &place) {
+                self.never.extend(lexicon::in_key(text, &[]).into_iter().map(|(_, id)| id));
+            }
+        });
+        self.places = places;
+    }
+
     /// An entity that a body names by its address, such as in `rootCertificate@odata.bind`.
     fn learn_reference(&mut self, steps: &[Step<'_>], leaf: &Value) {
         let member = steps.iter().rev().find_map(|step| match step {
@@ -171,7 +201,7 @@ mod tests {
     }
 
     fn learn(exchanges: &[Exchange]) -> Vec<String> {
-        let mut learner = Learner::default();
+        let mut learner = Learner::new(IdPlaces::default());
         exchanges.iter().for_each(|e| learner.study(e));
         learner.table().into_iter().map(|(p, value)| format!("{p} {value}")).collect()
     }
@@ -209,6 +239,17 @@ mod tests {
                 format!("directoryObjects.1 {USER}"),
             ]
         );
+    }
+
+    #[test]
+    fn config_has_the_last_word() {
+        let pattern = |text: &str| vec![PlacePattern::parse(text).unwrap()];
+        let places = IdPlaces { also: pattern("json:/policy"), never: pattern("json:/*/tenant") };
+        let body = format!(r#"{{"id":"{STATUS}","policy":"Default.Policy","of":{{"tenant":"{USER}"}}}}"#);
+        let mut learner = Learner::new(places);
+        learner.study(&exchange(&format!("/beta/users/{USER}"), "", 200, &[], &body));
+        let learnt: Vec<_> = learner.table().into_iter().map(|(p, value)| format!("{p} {value}")).collect();
+        assert_eq!(learnt, ["policy.1 Default.Policy".to_owned(), format!("users.1 {STATUS}")]);
     }
 
     #[test]

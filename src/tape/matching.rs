@@ -5,7 +5,7 @@ use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
 use super::route::Route;
-use super::walk::{self, Kind, Leaf, Place, PlacePattern};
+use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern};
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
@@ -22,9 +22,12 @@ impl Key {
     }
 }
 
-/// The rules that name places which need not be equal.
+/// The rules that name places: those which need not be equal, and those of ids.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules {
+    rules: Vec<Rule>,
+    ids: IdPlaces,
+}
 
 /// Places that need not be equal on one route.
 #[derive(Clone, Debug)]
@@ -38,15 +41,21 @@ pub struct Rule {
 impl Rules {
     /// The rules, in the order of config.
     #[must_use]
-    pub fn new(rules: Vec<Rule>) -> Self {
-        Self(rules)
+    pub fn new(rules: Vec<Rule>, ids: IdPlaces) -> Self {
+        Self { rules, ids }
+    }
+
+    /// The places of ids.
+    #[must_use]
+    pub fn ids(&self) -> &IdPlaces {
+        &self.ids
     }
 
     /// The places that need not be equal in this request.
     #[must_use]
     pub fn ignored(&self, request: &Request) -> Vec<&PlacePattern> {
         let applies = |rule: &&Rule| rule.route.matches(&request.method, request.path());
-        self.0.iter().filter(applies).flat_map(|rule| &rule.ignore).collect()
+        self.rules.iter().filter(applies).flat_map(|rule| &rule.ignore).collect()
     }
 }
 
@@ -89,10 +98,10 @@ impl Reading {
         let ignored = rules.ignored(request);
         let own = own(&leaves);
         let known = [known, &[&own]].concat();
-        let exact = shape(leaves.iter(), &known);
+        let exact = shape(leaves.iter(), rules, &known);
         let is_ignored = |leaf: &&Leaf<'_>| ignored.iter().any(|pattern| pattern.covers(&leaf.place));
         let loose = if leaves.iter().any(|leaf| is_ignored(&leaf)) {
-            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)), &known)
+            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)), rules, &known)
         } else {
             exact.clone()
         };
@@ -123,9 +132,10 @@ fn own(leaves: &[Leaf<'_>]) -> Lexicon {
 }
 
 /// Where ids stand in a value, or what might be one.
-pub(super) fn ids_of(leaf: &Leaf<'_>, known: &[&Lexicon]) -> Vec<Occurrence> {
+pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<Occurrence> {
     match &leaf.place {
         _ if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) => Vec::new(),
+        place if rules.ids.also.iter().any(|pattern| pattern.covers(place)) => lexicon::in_key(&leaf.text, known),
         _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text, known),
         Place::Json(pointer) if is_id_field(pointer) && !leaf.text.contains("://") => {
             lexicon::in_key(&leaf.text, known)
@@ -141,7 +151,7 @@ fn is_id_field(pointer: &str) -> bool {
     member.is_some_and(graph::is_id_field)
 }
 
-fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, known: &[&Lexicon]) -> Shape {
+fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, rules: &Rules, known: &[&Lexicon]) -> Shape {
     let mut hasher = blake3::Hasher::new();
     let mut tokens: Vec<Token> = Vec::new();
     let mut numbers: HashMap<Id, usize> = HashMap::new();
@@ -149,7 +159,7 @@ fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, known: &[&Lexicon]) -> 
         part(&mut hasher, leaf.place.to_string().as_bytes());
         hasher.update(&[leaf.kind as u8]);
         let mut from = 0;
-        for (range, id) in ids_of(leaf, known) {
+        for (range, id) in ids_of(leaf, rules, known) {
             let number = *numbers.entry(id).or_insert_with_key(|id| {
                 let spelled = match id {
                     Id::Guid(_) => leaf.text[range.clone()].to_owned(),
@@ -199,10 +209,13 @@ mod tests {
     const B: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
 
     fn read(target: &str, body: &str) -> Reading {
-        let rules = Rules::new(vec![Rule {
-            route: Route::parse("POST /**/userStatuses").unwrap(),
-            ignore: vec![PlacePattern::parse("json:/at").unwrap()],
-        }]);
+        let rules = Rules::new(
+            vec![Rule {
+                route: Route::parse("POST /**/userStatuses").unwrap(),
+                ignore: vec![PlacePattern::parse("json:/at").unwrap()],
+            }],
+            IdPlaces::default(),
+        );
         let request = Request {
             method: "POST".into(),
             host: "graph.microsoft.com".into(),

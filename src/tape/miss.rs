@@ -188,7 +188,7 @@ fn compare(index: &Index, bindings: &Bindings, recorded: &Leaf<'_>, live: &Leaf<
         return Comparison::Differs;
     }
     let known = [index.ids.lexicon(), bindings.lexicon()];
-    let (ours, theirs) = (blanked(recorded, &known), blanked(live, &known));
+    let (ours, theirs) = (blanked(index, recorded, &known), blanked(index, live, &known));
     if ours.0 != theirs.0 {
         return Comparison::Differs;
     }
@@ -202,9 +202,9 @@ fn compare(index: &Index, bindings: &Bindings, recorded: &Leaf<'_>, live: &Leaf<
 }
 
 /// A value without its ids, and the ids.
-fn blanked<'a>(leaf: &'a Leaf<'_>, known: &[&Lexicon]) -> (Vec<&'a str>, Vec<Id>) {
+fn blanked<'a>(index: &Index, leaf: &'a Leaf<'_>, known: &[&Lexicon]) -> (Vec<&'a str>, Vec<Id>) {
     let (mut parts, mut ids, mut from) = (Vec::new(), Vec::new(), 0);
-    for (range, id) in matching::ids_of(leaf, known) {
+    for (range, id) in matching::ids_of(leaf, &index.rules, known) {
         parts.push(&leaf.text[from..range.start]);
         ids.push(id);
         from = range.end;

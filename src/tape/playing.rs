@@ -206,7 +206,7 @@ mod tests {
     use crate::tape::route::Route;
     use crate::tape::scribe;
     use crate::tape::spelling::{Coding, encode};
-    use crate::tape::walk::PlacePattern;
+    use crate::tape::walk::{IdPlaces, PlacePattern};
 
     const A: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
     const B: &str = "72889532-1029-4901-91f0-05454c445d59";
@@ -252,14 +252,17 @@ mod tests {
     impl Deck {
         fn of(exchanges: Vec<Exchange>) -> Self {
             let taped: Vec<_> = exchanges.into_iter().map(scribe::tape_exchange).collect();
-            let mut learner = Learner::default();
+            let mut learner = Learner::new(IdPlaces::default());
             taped.iter().for_each(|exchange| learner.study(exchange));
             let ids = Ids::new(learner.table()).unwrap();
             let entries = taped.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
-            let rules = Rules::new(vec![Rule {
-                route: Route::parse("POST /**/userStatuses").unwrap(),
-                ignore: vec![PlacePattern::parse("json:/lastReportedDateTime").unwrap()],
-            }]);
+            let rules = Rules::new(
+                vec![Rule {
+                    route: Route::parse("POST /**/userStatuses").unwrap(),
+                    ignore: vec![PlacePattern::parse("json:/lastReportedDateTime").unwrap()],
+                }],
+                IdPlaces::default(),
+            );
             let index = Index::new(Cassette { ids, entries }, rules, Mint::new("seed", &[0; 32])).unwrap();
             Self { index, bindings: Bindings::default(), manner: Manner::default() }
         }

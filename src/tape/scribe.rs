@@ -273,6 +273,7 @@ mod tests {
     use super::*;
     use crate::tape::cassette::Cassette;
     use crate::tape::learning::Learner;
+    use crate::tape::walk::IdPlaces;
     use proptest::prelude::*;
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -314,7 +315,7 @@ mod tests {
                 let read = from_row(&row(exchange).unwrap());
                 prop_assert_eq!(read.as_ref(), Ok(exchange));
             }
-            let mut learner = Learner::default();
+            let mut learner = Learner::new(IdPlaces::default());
             taped.iter().for_each(|exchange| learner.study(exchange));
             let ids = Ids::new(learner.table()).unwrap();
             let entries: Vec<_> = taped.iter().map(|exchange| entry(exchange, &ids)).collect();

@@ -211,6 +211,15 @@ impl PlacePattern {
     }
 }
 
+/// The places that config says of whether ids stand there, against what the deck would think.
+#[derive(Clone, Debug, Default)]
+pub struct IdPlaces {
+    /// What stands here is an id.
+    pub also: Vec<PlacePattern>,
+    /// What stands here is none, wherever else it stands.
+    pub never: Vec<PlacePattern>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ use graphdeck::tape::matching::Rules;
 use graphdeck::tape::mint::Mint;
 use graphdeck::tape::playing::{self, Manner};
 use graphdeck::tape::scribe;
+use graphdeck::tape::walk::IdPlaces;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -27,7 +28,7 @@ fn scenarios() -> Config {
 /// The cassette of a run, by way of its text.
 fn cassette(recorded: &Run) -> Cassette {
     let taped: Vec<_> = exchanges(recorded).into_iter().map(scribe::tape_exchange).collect();
-    let mut learner = Learner::default();
+    let mut learner = Learner::new(IdPlaces::default());
     taped.iter().for_each(|exchange| learner.study(exchange));
     let ids = Ids::new(learner.table()).unwrap();
     let entries = taped.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
