@@ -11,6 +11,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+/// How often a lock that is held is asked for again, and after what time.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Sled's cache, in bytes; its default would grow to 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
 
@@ -21,9 +25,26 @@ const CACHE: u64 = 64 * 1024 * 1024;
 pub(super) fn open(path: &Path, folder: &Path) -> Result<(sled::Db, File), Fault> {
     remove_unfinished_snapshots(folder).map_err(|source| Fault::io(path, "opened", source))?;
     let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
-    let db = guarded(path, "opened", || config.open())?;
+    let db = guarded(path, "opened", || open_soon(&config))?;
     let data = File::open(folder.join("db")).map_err(|source| Fault::io(path, "opened", source))?;
     Ok((db, data))
+}
+
+/// Opens the engine, whose own lock may be held a moment longer than ours by a process that is just being started: it
+/// has our files until it becomes another program.
+fn open_soon(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(fault)) if is_locked(&fault) => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    config.open()
+}
+
+/// Sled tells a held lock as an error of its own, with the system's in its words.
+fn is_locked(fault: &io::Error) -> bool {
+    fault.to_string().contains("could not acquire lock")
 }
 
 /// Brings all that was written to the disk.

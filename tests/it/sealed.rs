@@ -204,7 +204,8 @@ async fn two_decks_behind_a_round_robin_say_what_one_deck_says() {
 
 /// Asks for the statuses that a program was given elsewhere, and sees that each is a miss that says why.
 async fn not_understood(client: &Client, deck: &Deck<'_>, program: &Program) {
-    for (step, number) in [(Step::Get(0), 0), (Step::Patch(0), 0), (Step::Delete(1), 1)] {
+    let steps = [(Step::Get(0), 0), (Step::Patch(0), 0), (Step::Delete(1), 1), (Step::Get(2), 2), (Step::Patch(2), 2)];
+    for (step, number) in steps {
         let (method, path, body) = program.request(step);
         let told = ask(client, deck, method, &path, body).await;
         assert_eq!((told.status, told.headers["x-graphdeck"].as_str()), (501, "miss"), "{told:?}");
