@@ -1,5 +1,6 @@
 //! What one session has settled: which live id stands for which placeholder, and what was played how often.
 
+use super::echo::Said;
 use super::guid::Guid;
 use super::id::Id;
 use super::ids::Row;
@@ -23,6 +24,7 @@ pub struct Bindings {
     again: BTreeMap<u64, u32>,
     played: HashMap<u32, u32>,
     begins: HashMap<Key, usize>,
+    pub(super) said: Said,
 }
 
 impl Bindings {

@@ -1,10 +1,13 @@
-//! Echo: where a recorded answer repeats what its request said at an ignored place, the replayed answer repeats what
-//! the live request says there.
+//! Echo: where a recorded answer repeats what a request said at an ignored place, the replayed answer repeats what the
+//! live request says there: the answer to that request, or a later one that shows what it made.
 
+use super::body;
 use super::exchange::Request;
 use super::matching::Rules;
 use super::walk::{self, Kind, Leaf, Place};
 use bytes::Bytes;
+use serde_json::Value;
+use std::collections::HashMap;
 
 /// A member of an answer that repeats an ignored place of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,64 @@ pub(super) fn speak(echoes: &[Echo], request: &Request, answer: Bytes) -> Bytes 
         }
     }
     text.into()
+}
+
+/// What live requests said of entities at ignored places, for the answers that show these later.
+#[derive(Debug, Default)]
+pub(super) struct Said(HashMap<String, Vec<Member>>);
+
+/// A member of an entity, as its request said it in the recording and in this run.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    recorded: Value,
+    live: Value,
+}
+
+impl Said {
+    /// Notes what a request said of the entity that `answer` shows, which has its echoes in it.
+    pub(super) fn note(&mut self, echoes: &[Echo], request: &Request, answer: &[u8]) {
+        let Some(Value::Object(entity)) = walk::parse_json(answer) else { return };
+        let Some(Value::String(id)) = entity.get("id") else { return };
+        let leaves = walk::leaves(request);
+        let members = echoes.iter().filter_map(|echo| {
+            let live = leaves.iter().find(|leaf| leaf.place == echo.place)?;
+            let recorded = serde_json::from_str(echo.recorded.strip_prefix(&echo.name)?).ok()?;
+            Some(Member { name: member(&echo.place)?, recorded, live: serde_json::from_str(&literal(live)).ok()? })
+        });
+        let members: Vec<Member> = members.collect();
+        if !members.is_empty() {
+            self.0.insert(id.clone(), members);
+        }
+    }
+
+    /// An answer that shows entities, with what was said of them in place of what was recorded.
+    pub(super) fn speak(&self, answer: Bytes) -> Bytes {
+        if self.0.is_empty() {
+            return answer;
+        }
+        let Ok(text) = std::str::from_utf8(&answer) else { return answer };
+        body::edited(text, |value| self.edit(value)).map_or(answer, Bytes::from)
+    }
+
+    fn edit(&self, value: &mut Value) -> bool {
+        let mut changed = false;
+        match value {
+            Value::Array(elements) => elements.iter_mut().for_each(|element| changed |= self.edit(element)),
+            Value::Object(members) => {
+                let said = members.get("id").and_then(Value::as_str).and_then(|id| self.0.get(id));
+                for Member { name, recorded, live } in said.into_iter().flatten() {
+                    if let Some(shown) = members.get_mut(name).filter(|shown| *shown == recorded) {
+                        *shown = live.clone();
+                        changed = true;
+                    }
+                }
+                members.values_mut().for_each(|member| changed |= self.edit(member));
+            }
+            _ => {}
+        }
+        changed
+    }
 }
 
 /// The name of the member at a place of a JSON body.

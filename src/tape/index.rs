@@ -27,6 +27,8 @@ pub(super) struct Played {
     pub(super) echoes: Vec<Echo>,
     /// Whether it is a POST that made an entity.
     pub(super) creates: bool,
+    /// Whether it only reads: asked again, it shows the same ids.
+    pub(super) reads: bool,
     pub(super) loose_key: Key,
     pub(super) loose_slots: Vec<Slot>,
 }
@@ -90,6 +92,8 @@ pub struct Index {
     exact: HashMap<Key, Groups>,
     loose: HashMap<Key, Groups>,
     routes: HashMap<Key, Vec<u32>>,
+    /// Whether any exchange only reads, and so may show what another made.
+    pub(super) reads: bool,
 }
 
 /// The ids among slots.
@@ -128,6 +132,7 @@ impl Index {
             exact: HashMap::new(),
             loose: HashMap::new(),
             routes: HashMap::new(),
+            reads: false,
         };
         let (mut seen, mut named) = (HashSet::new(), HashSet::new());
         for entry in entries {
@@ -189,7 +194,9 @@ impl Index {
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
         self.routes.entry(reading.route).or_default().push(number);
         let echoes = echo::learn(&request, &recorded.response.body, &self.rules);
-        self.exchanges.push(Played { script, echoes, creates, loose_key: reading.loose.key, loose_slots });
+        let reads = matches!(request.method.as_str(), "GET" | "HEAD");
+        self.reads |= reads;
+        self.exchanges.push(Played { script, echoes, creates, reads, loose_key: reading.loose.key, loose_slots });
         self.entries.push(entry);
         Ok(named)
     }

@@ -78,6 +78,12 @@ pub fn play(
     }
     if choice.ignored {
         response.body = echo::speak(&played.echoes, request, response.body);
+        if index.reads {
+            bindings.said.note(&played.echoes, request, &response.body);
+        }
+    }
+    if played.reads {
+        response.body = bindings.said.speak(response.body);
     }
     Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat })
 }
@@ -139,7 +145,8 @@ impl<'a> Speaker<'a> {
     /// search for the ids that a minter was asked with comes to an end, since each was minted by an exchange before it.
     fn derive(&mut self, row: Row, minter: u32, recorded: &'a str) -> Cow<'a, str> {
         let creates = |exchange: u32| self.index.exchanges[exchange as usize].creates;
-        let again = self.plays > 0 && (minter == self.exchange || (creates(minter) && creates(self.exchange)));
+        let anew = minter == self.exchange && !self.index.exchanges[minter as usize].reads;
+        let again = self.plays > 0 && (anew || (creates(minter) && creates(self.exchange)));
         let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
         let index = self.index;
         let played = &index.exchanges[minter as usize];
@@ -494,6 +501,32 @@ mod tests {
         assert_eq!(deck.body(get(X, &id)), format!(r#"{{"id":"{id}","n":1}}"#));
         let again = deck.body(post(X));
         assert_ne!(again, created);
+    }
+
+    #[test]
+    fn what_a_request_said_of_an_entity_shows_in_a_list_too() {
+        let shown = |id: &str, at: &str| format!(r#"{{"id":"{id}","lastReportedDateTime":"{at}"}}"#);
+        let mut deck = Deck::of(vec![
+            answered(post(A), 201, shown(S, "now")),
+            answered(list(A), 200, format!(r#"{{"value":[{},{}]}}"#, shown(S, "now"), shown(T, "now"))),
+        ]);
+        let later =
+            request(&format!("POST {X}/userStatuses"), r#"{"status":"compliant","lastReportedDateTime":"later"}"#);
+        let created = deck.body(later);
+        let id = created.split('"').nth(3).unwrap().to_owned();
+        assert_eq!(created, shown(&id, "later"));
+        let listed = deck.body(list(X));
+        assert!(listed.starts_with(&format!(r#"{{"value":[{},"#, shown(&id, "later"))), "{listed}");
+        assert!(listed.ends_with(r#""lastReportedDateTime":"now"}]}"#), "another's stays as it was: {listed}");
+    }
+
+    #[test]
+    fn a_list_that_is_read_again_shows_the_same_ids() {
+        let mut deck =
+            Deck::of(vec![answered(list(A), 200, format!(r#"{{"value":[{{"id":"{S}"}},{{"id":"Some.Text.1"}}]}}"#))]);
+        let first = deck.body(list(X));
+        assert!(!first.contains(S) && !first.contains("Some.Text.1"));
+        assert_eq!(deck.body(list(X)), first);
     }
 
     #[test]
