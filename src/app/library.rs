@@ -1,6 +1,6 @@
 //! The commands on cassettes: list, show, export, import, check, remove.
 
-use super::sealing::{count, interrupted, seal};
+use super::sealing::{count, interrupted};
 use super::{Fault, say};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
@@ -120,7 +120,7 @@ pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, 
         if !known.iter().any(|found| found.id == take && found.cassette == name) {
             return Err(no_such_take(name, take, &known));
         }
-        return Ok(seal(&journal.read(take)?, &config.rules).print());
+        return Ok(scribe::seal(&journal.read(take)?, config.rules.ids()).print());
     }
     if !cassettes.contains(name)?
         && Journal::exists(&config.store)

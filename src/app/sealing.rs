@@ -5,21 +5,9 @@ use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::{self, Takes};
 use crate::tape::cassette::Cassette;
-use crate::tape::exchange::{Exchange, Taped};
-use crate::tape::ids::Ids;
-use crate::tape::learning::Learner;
 use crate::tape::matching::Rules;
 use crate::tape::scribe;
 use std::path::Path;
-
-/// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
-pub(super) fn seal(exchanges: &[Taped<Exchange>], rules: &Rules) -> Cassette {
-    let mut learner = Learner::new(rules.ids().clone());
-    exchanges.iter().for_each(|exchange| learner.study(exchange));
-    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once");
-    let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
-    Cassette { ids, entries }
-}
 
 /// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands.
 pub(super) fn seal_take(
@@ -49,7 +37,7 @@ pub(super) fn seal_take(
         say(format!("the recording failed, so {name} stays as it was; {kept}"));
         return Ok(());
     }
-    let mut cassette = seal(&exchanges, rules);
+    let mut cassette = scribe::seal(&exchanges, rules.ids());
     if !keep_ids {
         cassette.ids = cassette.ids.without_recorded();
     }
@@ -121,7 +109,7 @@ pub(super) fn interrupted(store: &Path, name: &str, rules: &Rules) -> Result<Opt
     let journal = Journal::open(store)?;
     let last = journal.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0);
     Ok(match last {
-        Some(take) => Some(seal(&journal.read(take.id)?, rules)),
+        Some(take) => Some(scribe::seal(&journal.read(take.id)?, rules.ids())),
         None => None,
     })
 }

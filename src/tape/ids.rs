@@ -64,6 +64,13 @@ impl Ids {
         Ok(ids)
     }
 
+    /// The same table with these rows only.
+    #[must_use]
+    pub fn only(&self, rows: &HashSet<Row>) -> Self {
+        let kept = (0..).zip(&self.rows).filter(|(row, _)| rows.contains(row));
+        Self::new(kept.map(|(_, named)| named.clone()).collect()).expect("a part of a good table is one")
+    }
+
     /// The number of ids.
     #[must_use]
     pub fn len(&self) -> usize {

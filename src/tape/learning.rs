@@ -45,13 +45,14 @@ impl Learner {
 
         response.headers.iter().for_each(|(_, value)| self.see(value));
         self.see_body(&response.body);
-        if let Some(body) = walk::parse_json(&response.body) {
-            self.heed_config(&body);
+        let body = walk::parse_json(&response.body);
+        if let Some(body) = &body {
+            self.heed_config(body);
         }
         if (200..300).contains(&response.status) {
             // The body first: there an id belongs to the collection that the client asked, however Graph calls it.
-            if let Some(body) = walk::parse_json(&response.body) {
-                self.learn_entities(&body, graph::collection(&segments).unwrap_or("ids"));
+            if let Some(body) = &body {
+                self.learn_entities(body, graph::collection(&segments).unwrap_or("ids"));
             }
             for (_, url) in response.headers.iter().filter(|(name, _)| graph::ENTITY_URL_HEADERS.contains(name)) {
                 self.learn_url(url);

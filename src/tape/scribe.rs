@@ -4,16 +4,18 @@
 //! of its ids are known) ids to placeholders.
 
 use super::body::{Content, Form};
-use super::cassette::{Entry, Fault, RequestEntry, ResponseEntry, Values};
+use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
 use super::exchange::{Exchange, Headers, Request, Response, Taped};
 use super::graph;
 use super::ids::{Ids, Row};
+use super::learning::Learner;
 use super::redact;
 use super::spelling::{Case, Spelling};
 use super::template::Template;
+use super::walk::IdPlaces;
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
@@ -35,6 +37,33 @@ pub fn tape_exchange(exchange: Exchange) -> Taped<Exchange> {
     response.headers.retain(|name, _| !graph::is_passing_response_header(name));
     response.headers.sort();
     Taped::new(Exchange { request: tape_request(request).into_inner(), response })
+}
+
+/// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
+///
+/// An id that stands nowhere in a way that a placeholder would give back, such as one with escapes of its own, is left
+/// as it is.
+#[must_use]
+pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
+    let mut learner = Learner::new(places.clone());
+    exchanges.iter().for_each(|exchange| learner.study(exchange));
+    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once");
+    let entries: Vec<Entry> = exchanges.iter().map(|exchange| entry(exchange, &ids)).collect();
+    let mut named = HashSet::new();
+    for (number, entry) in (1..).zip(&entries) {
+        named.extend(rows(entry, &ids, number).expect("what was written is read"));
+    }
+    Cassette { ids: ids.only(&named), entries }
+}
+
+/// The ids that the placeholders of an entry name.
+///
+/// # Errors
+/// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
+pub fn rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
+    let mut rows = request_rows(entry, ids, number)?;
+    rows.extend(script(entry, ids, number)?.rows());
+    Ok(rows)
 }
 
 /// An exchange as it stands in a cassette, its ids written as placeholders.
@@ -132,7 +161,7 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
 ///
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
-pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
+pub(super) fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
     let reader = Reader { ids, number };
     let mut templates = vec![reader.template("request url", &entry.request.url)?];
     templates.extend(reader.headers("request", &entry.request.headers)?.into_iter().map(|(_, text)| text));
@@ -271,9 +300,6 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::cassette::Cassette;
-    use crate::tape::learning::Learner;
-    use crate::tape::walk::IdPlaces;
     use proptest::prelude::*;
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -315,11 +341,10 @@ mod tests {
                 let read = from_row(&row(exchange).unwrap());
                 prop_assert_eq!(read.as_ref(), Ok(exchange));
             }
-            let mut learner = Learner::new(IdPlaces::default());
-            taped.iter().for_each(|exchange| learner.study(exchange));
-            let ids = Ids::new(learner.table()).unwrap();
-            let entries: Vec<_> = taped.iter().map(|exchange| entry(exchange, &ids)).collect();
-            let cassette = Cassette { ids, entries };
+            let cassette = seal(&taped, &IdPlaces::default());
+            let mint = crate::tape::mint::Mint::new("", &[0; 32]);
+            let played = crate::tape::index::Index::new(cassette.clone(), crate::tape::matching::Rules::default(), mint);
+            prop_assert_eq!(played.map(|index| index.len()), Ok(taped.len()));
             let text = cassette.print();
             prop_assert!(taped.is_empty() || text.contains("{{deviceConfigurations.1}}"));
             let read = Cassette::parse(&text).unwrap();

@@ -6,9 +6,7 @@ use graphdeck::tape::bindings::Bindings;
 use graphdeck::tape::cassette::Cassette;
 use graphdeck::tape::exchange::{Request, Response};
 use graphdeck::tape::guid::{self, Guid};
-use graphdeck::tape::ids::Ids;
 use graphdeck::tape::index::Index;
-use graphdeck::tape::learning::Learner;
 use graphdeck::tape::matching::Rules;
 use graphdeck::tape::mint::Mint;
 use graphdeck::tape::playing::{self, Manner};
@@ -28,11 +26,7 @@ fn scenarios() -> Config {
 /// The cassette of a run, by way of its text.
 fn cassette(recorded: &Run) -> Cassette {
     let taped: Vec<_> = exchanges(recorded).into_iter().map(scribe::tape_exchange).collect();
-    let mut learner = Learner::new(IdPlaces::default());
-    taped.iter().for_each(|exchange| learner.study(exchange));
-    let ids = Ids::new(learner.table()).unwrap();
-    let entries = taped.iter().map(|exchange| scribe::entry(exchange, &ids)).collect();
-    Cassette::parse(&Cassette { ids, entries }.print()).unwrap()
+    Cassette::parse(&scribe::seal(&taped, &IdPlaces::default()).print()).unwrap()
 }
 
 /// A player of a cassette, as a program's server.
