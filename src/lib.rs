@@ -66,6 +66,7 @@
 //!   index.rs             a cassette made ready to answer
 //!   bindings.rs          what a session has settled: live ids, plays
 //!   playing.rs           a request answered: chosen, bound, spoken
+//!   speaking.rs          the value of every id in an answer
 //!   echo.rs              ignored places that an answer repeats
 //!   mint.rs              sealed ids: derived GUIDs that say what they stand for
 //!   miss.rs              why nothing answers

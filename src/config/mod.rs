@@ -3,8 +3,8 @@
 mod written;
 
 use crate::tape::matching::{Rule, Rules};
-use crate::tape::playing::Policy;
 use crate::tape::route::Route;
+use crate::tape::speaking::Policy;
 use crate::tape::walk::{IdPlaces, PlacePattern};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@ pub mod playing;
 pub mod redact;
 pub mod route;
 pub mod scribe;
+pub mod speaking;
 pub mod spelling;
 pub mod surroundings;
 pub mod template;

@@ -3,28 +3,10 @@
 use super::bindings::Bindings;
 use super::echo;
 use super::exchange::{Request, Response, Taped};
-use super::id::Id;
-use super::ids::Row;
-use super::index::{Choice, Index, Slot};
+use super::index::{Choice, Index};
 use super::matching::Reading;
 use super::miss::{self, Miss};
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-/// How many texts of one length are tried before a longer one.
-const TRIES: u32 = 64;
-
-/// How an id that the server minted is chosen in a replay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// The recorded one where the very recorded request is played first, else one computed from the request.
-    #[default]
-    Derive,
-    /// Always the recorded one.
-    Recorded,
-    /// A fresh one each time, to find programs that lean on fixed ids; with a mint whose seed is random.
-    Random,
-}
+use super::speaking::{Policy, Speaker};
 
 /// How a session plays.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,107 +78,6 @@ fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice) {
         if !(minted && known) {
             bindings.bind(token, *row);
         }
-    }
-}
-
-/// Knows the live value of every id, for one answer.
-struct Speaker<'a> {
-    index: &'a Index,
-    bindings: &'a Bindings,
-    policy: Policy,
-    exchange: u32,
-    plays: u32,
-    values: HashMap<Row, Cow<'a, str>>,
-    /// The ids made for this answer that nothing but a table can tell later.
-    told: Vec<Told>,
-}
-
-/// An id that was made for an answer.
-struct Told {
-    row: Row,
-    id: Id,
-    origin: [u8; 32],
-}
-
-impl<'a> Speaker<'a> {
-    fn new(index: &'a Index, bindings: &'a Bindings, policy: Policy, choice: &'a Choice, plays: u32) -> Self {
-        let values = choice.bound.iter().map(|(row, token)| (*row, token.spelled.as_str().into())).collect();
-        Self { index, bindings, policy, exchange: choice.exchange, plays, values, told: Vec::new() }
-    }
-
-    /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
-    fn value(&mut self, row: Row) -> Cow<'a, str> {
-        if let Some(value) = self.values.get(&row) {
-            return value.clone();
-        }
-        let recorded = self.index.ids.recorded(row);
-        let value = match self.index.minters[row as usize] {
-            None => self.bindings.live(row).unwrap_or(recorded).into(),
-            Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(&row) => recorded.into(),
-            Some(minter) => self.derive(row, minter, recorded),
-        };
-        self.values.insert(row, value.clone());
-        value
-    }
-
-    /// The id that `minter` mints when it is played with the ids of this run.
-    ///
-    /// A POST that is played once more makes another entity, so what it shows for the first time it mints anew. The
-    /// search for the ids that a minter was asked with comes to an end, since each was minted by an exchange before it.
-    fn derive(&mut self, row: Row, minter: u32, recorded: &'a str) -> Cow<'a, str> {
-        let creates = |exchange: u32| self.index.exchanges[exchange as usize].creates;
-        let anew = minter == self.exchange && !self.index.exchanges[minter as usize].reads;
-        let again = self.plays > 0 && (anew || (creates(minter) && creates(self.exchange)));
-        let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
-        let index = self.index;
-        let played = &index.exchanges[minter as usize];
-        let mut origin = blake3::Hasher::new();
-        origin.update(&played.loose_key.0);
-        let mut as_recorded = plays == 0;
-        for slot in &played.loose_slots {
-            let id = match slot {
-                Slot::Literal(id) => id.clone(),
-                Slot::Id(asked) => {
-                    let live = Id::of(&self.value(*asked));
-                    as_recorded &= index.ids.find(&live) == Some(*asked);
-                    live
-                }
-            };
-            origin.update(&id.digest());
-        }
-        if as_recorded && self.policy != Policy::Random {
-            return recorded.into();
-        }
-        origin.update(&plays.to_le_bytes());
-        match Id::of(recorded) {
-            Id::Guid(_) => {
-                let derived = index.mint.seal(row, &origin.finalize()).to_string();
-                let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());
-                if upper { derived.to_uppercase().into() } else { derived.into() }
-            }
-            Id::Text(text) => self.alike(row, &text, &origin).into(),
-        }
-    }
-
-    /// A text of the length and alphabet of the recorded one, that stands for nothing else in this session.
-    ///
-    /// Only where there are few such texts does it depend on those that were told before.
-    fn alike(&mut self, row: Row, recorded: &str, origin: &blake3::Hasher) -> String {
-        let mut origin = origin.clone();
-        let origin = origin.update(&row.to_le_bytes()).finalize();
-        let free = |text: &str| {
-            let id = Id::of(text);
-            let own = self.bindings.row(&id).is_none() || self.bindings.origin(text) == Some(*origin.as_bytes());
-            own && self.index.ids.find(&id).is_none() && !self.told.iter().any(|told| told.id == id)
-        };
-        let mut tries = (0u32..).map(|attempt| {
-            let mut attempted = blake3::Hasher::new();
-            attempted.update(origin.as_bytes()).update(&attempt.to_le_bytes());
-            self.index.mint.alike(recorded, attempt / TRIES, &attempted.finalize())
-        });
-        let text = tries.find(|text| free(text)).expect("the texts grow longer as they are tried");
-        self.told.push(Told { row, id: Id::of(&text), origin: *origin.as_bytes() });
-        text
     }
 }
 
