@@ -64,6 +64,7 @@
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request
 //!   index.rs             a cassette made ready to answer
+//!   choosing.rs          which of its exchanges answers
 //!   bindings.rs          what a session has settled: live ids, plays
 //!   playing.rs           a request answered: chosen, bound, spoken
 //!   speaking.rs          the value of every id in an answer
@@ -92,7 +93,7 @@
 //! writes the file.
 //!
 //! *Replayed*: the same way to [`proxy::answer`], down the same road, and then [`session::replay`]: [`tape::matching`]
-//! reads the request, [`tape::index`] finds the exchange, [`tape::playing`] binds its ids and speaks the answer; or
+//! reads the request, an exchange is chosen from [`tape::index`], [`tape::playing`] binds its ids and speaks the answer; or
 //! [`tape::miss`] says why there is none.
 
 pub mod app;

@@ -155,15 +155,6 @@ fn as_json(text: &str) -> Option<(Value, Layout)> {
     Some((value, layout))
 }
 
-/// A JSON text after `edit`, in the layout that it had; `None` when that changed nothing, or the text is none that
-/// prints to the same bytes.
-#[must_use]
-pub fn edited(text: &str, edit: impl FnOnce(&mut Value) -> bool) -> Option<String> {
-    let (mut value, layout) = as_json(text)?;
-    let changed = edit(&mut value);
-    changed.then(|| String::from_utf8(layout.print(&value)).expect("JSON is printed as UTF-8"))
-}
-
 fn depth(value: &Value) -> usize {
     let deepest = match value {
         Value::Array(elements) => elements.iter().map(depth).max(),

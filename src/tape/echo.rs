@@ -1,113 +1,217 @@
 //! Echo: where a recorded answer repeats what a request said at an ignored place, the replayed answer repeats what the
-//! live request says there: the answer to that request, or a later one that shows what it made.
+//! live request says there: the answer to that request, or a later one that shows what it made or changed.
 
-use super::body;
 use super::exchange::Request;
-use super::matching::Rules;
-use super::walk::{self, Kind, Leaf, Place};
-use bytes::Bytes;
+use super::graph::{self, Segment};
+use super::guid;
+use super::ids::Row;
+use super::matching::{Key, Varying};
+use super::template::Template;
+use super::walk::Place;
 use serde_json::Value;
-use std::collections::HashMap;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
-/// A member of an answer that repeats an ignored place of its request.
+/// How deep members of an answer are looked for.
+const DEPTH: usize = 100;
+
+/// A value of an answer that repeats what a request said at an ignored place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Echo {
-    place: Place,
-    /// The member as it stands in the recorded answer, name and value.
-    recorded: String,
-    /// Its name, quoted, with the colon and what space there is behind it.
-    name: String,
+pub struct Echo {
+    /// The value as it stands in the recorded answer.
+    pub recorded: String,
+    /// Whose value it is.
+    pub source: Source,
 }
 
-/// What the answer to a recorded request repeats of its ignored places: members of the same name and the same value.
-pub(super) fn learn(request: &Request, answer: &[u8], rules: &Rules) -> Vec<Echo> {
-    let (Ok(answer), ignored) = (std::str::from_utf8(answer), rules.ignored(request)) else { return Vec::new() };
-    if ignored.is_empty() {
+/// Which request said what an answer repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The one that is answered, at this place.
+    Own(Place),
+    /// An earlier one, of the entity with this id.
+    Earlier(Fact<Template<Row>>),
+}
+
+/// What a request said of an entity in the recording; `I` is the entity's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact<I> {
+    id: I,
+    name: String,
+    recorded: String,
+}
+
+impl<I> Fact<I> {
+    fn key(&self, id: &str) -> Key {
+        let mut hasher = blake3::Hasher::new();
+        // In GUIDs the case says nothing.
+        let has_guid = guid::tokens(id).next().is_some();
+        let id = if has_guid { id.to_ascii_lowercase() } else { id.to_owned() };
+        for part in [&id, &self.name, &self.recorded] {
+            hasher.update(&part.len().to_le_bytes()).update(part.as_bytes());
+        }
+        Key::of(&hasher)
+    }
+}
+
+/// What an exchange lets later answers repeat: places of its request, and the fact that each one states.
+pub(super) type Stated<I> = Vec<(Place, Fact<I>)>;
+
+/// What the request of a recorded exchange said, at ignored places, of the entity that it is about.
+pub(super) fn stated(request: &Request, answer: &[u8], varying: &[Varying]) -> Stated<String> {
+    let fact = |varying: &Varying| Some((member(&varying.place)?, varying.clone()));
+    let said: Vec<(String, Varying)> = varying.iter().filter_map(fact).collect();
+    if said.is_empty() {
         return Vec::new();
     }
-    let leaves = walk::leaves(request).into_iter();
-    let leaves = leaves.filter(|leaf| ignored.iter().any(|pattern| pattern.covers(&leaf.place)));
-    let echo = |leaf: Leaf<'_>| {
-        let member = member(&leaf.place)?;
-        let names = ["", " "].map(|space| format!("{}:{space}", quoted(&member)));
-        let mut found = names.into_iter().map(|name| (format!("{name}{}", literal(&leaf)), name));
-        let (recorded, name) = found.find(|(recorded, _)| answer.contains(recorded))?;
-        Some(Echo { place: leaf.place, recorded, name })
+    let shown = serde_json::from_slice::<Value>(answer).ok();
+    let shown = shown.as_ref().and_then(|answer| answer.get("id")).and_then(Value::as_str).map(str::to_owned);
+    let asked = || match graph::segments(request.path()).pop() {
+        Some(Segment::Key(key)) => Some(key.into_owned()),
+        _ => None,
     };
-    leaves.filter_map(echo).collect()
+    let Some(id) = shown.or_else(asked) else { return Vec::new() };
+    said.into_iter().map(|(name, said)| (said.place, Fact { id: id.clone(), name, recorded: said.literal })).collect()
 }
 
-/// The answer with every echo taken from the live request; what that one does not say stays as it was recorded.
-pub(super) fn speak(echoes: &[Echo], request: &Request, answer: Bytes) -> Bytes {
-    if echoes.is_empty() {
-        return answer;
-    }
-    let Ok(mut text) = String::from_utf8(answer.to_vec()) else { return answer };
-    let leaves = walk::leaves(request);
-    for echo in echoes {
-        if let Some(live) = leaves.iter().find(|leaf| leaf.place == echo.place) {
-            text = text.replace(&echo.recorded, &format!("{}{}", echo.name, literal(live)));
+/// What is known, while a cassette is made ready, of what its requests said.
+#[derive(Debug, Default)]
+pub(super) struct Learnt {
+    /// For each fact the exchanges that stated it.
+    stated: HashMap<Key, Vec<u32>>,
+    /// The exchanges that stated what a later answer repeats.
+    heard: HashSet<u32>,
+}
+
+impl Learnt {
+    /// Notes what an exchange stated.
+    pub(super) fn note(&mut self, stated: &Stated<String>, exchange: u32) {
+        for (_, fact) in stated {
+            self.stated.entry(fact.key(&fact.id)).or_default().push(exchange);
         }
     }
-    text.into()
+
+    /// Whether a later answer repeats what an exchange stated.
+    pub(super) fn is_heard(&self, exchange: u32) -> bool {
+        self.heard.contains(&exchange)
+    }
+
+    /// Where an answer repeats what its own request said at ignored places, or an earlier one.
+    pub(super) fn echoes(
+        &mut self,
+        answer: &[u8],
+        own: &[Varying],
+        template: impl Fn(&str) -> Template<Row>,
+    ) -> Vec<(Range<usize>, Echo)> {
+        let mut echoes = Vec::new();
+        let Ok(text) = std::str::from_utf8(answer) else { return echoes };
+        if own.is_empty() && self.stated.is_empty() {
+            return echoes;
+        }
+        for shown in members(text) {
+            let said = |own: &&Varying| {
+                own.literal == shown.literal && member(&own.place).is_some_and(|name| name == shown.name)
+            };
+            let source = if let Some(own) = own.iter().find(said) {
+                Source::Own(own.place.clone())
+            } else {
+                let Some(id) = &shown.entity else { continue };
+                let fact = Fact { id: template(id), name: shown.name, recorded: shown.literal };
+                let Some(exchanges) = self.stated.get(&fact.key(id)) else { continue };
+                self.heard.extend(exchanges);
+                Source::Earlier(fact)
+            };
+            echoes.push((shown.range.clone(), Echo { recorded: text[shown.range].to_owned(), source }));
+        }
+        echoes
+    }
 }
 
 /// What live requests said of entities at ignored places, for the answers that show these later.
 #[derive(Debug, Default)]
-pub(super) struct Said(HashMap<String, Vec<Member>>);
-
-/// A member of an entity, as its request said it in the recording and in this run.
-#[derive(Debug)]
-struct Member {
-    name: String,
-    recorded: Value,
-    live: Value,
-}
+pub(super) struct Said(BTreeMap<Key, Box<str>>);
 
 impl Said {
-    /// Notes what a request said of the entity that `answer` shows, which has its echoes in it.
-    pub(super) fn note(&mut self, echoes: &[Echo], request: &Request, answer: &[u8]) {
-        let Some(Value::Object(entity)) = walk::parse_json(answer) else { return };
-        let Some(Value::String(id)) = entity.get("id") else { return };
-        let leaves = walk::leaves(request);
-        let members = echoes.iter().filter_map(|echo| {
-            let live = leaves.iter().find(|leaf| leaf.place == echo.place)?;
-            let recorded = serde_json::from_str(echo.recorded.strip_prefix(&echo.name)?).ok()?;
-            Some(Member { name: member(&echo.place)?, recorded, live: serde_json::from_str(&literal(live)).ok()? })
-        });
-        let members: Vec<Member> = members.collect();
-        if !members.is_empty() {
-            self.0.insert(id.clone(), members);
+    /// Adds to it.
+    pub(super) fn extend(&mut self, said: Vec<(Key, Box<str>)>) {
+        self.0.extend(said);
+    }
+}
+
+impl Echo {
+    /// The value in this run, if one was said: by the request that is answered, whose values at ignored places are
+    /// `own`, or by an earlier one. `speak` gives an id its live value.
+    pub(super) fn live<'a>(
+        &self,
+        own: &'a [Varying],
+        said: &'a Said,
+        speak: impl FnOnce(&Template<Row>) -> String,
+    ) -> Option<&'a str> {
+        match &self.source {
+            Source::Own(place) => at(own, place),
+            Source::Earlier(_) if said.0.is_empty() => None,
+            Source::Earlier(fact) => said.0.get(&fact.key(&speak(&fact.id))).map(AsRef::as_ref),
         }
     }
+}
 
-    /// An answer that shows entities, with what was said of them in place of what was recorded.
-    pub(super) fn speak(&self, answer: Bytes) -> Bytes {
-        if self.0.is_empty() {
-            return answer;
-        }
-        let Ok(text) = std::str::from_utf8(&answer) else { return answer };
-        body::edited(text, |value| self.edit(value)).map_or(answer, Bytes::from)
-    }
+/// What a live request says, at its ignored places, that other answers repeat; `speak` gives an id its live value.
+pub(super) fn said(
+    stated: &Stated<Template<Row>>,
+    own: &[Varying],
+    mut speak: impl FnMut(&Template<Row>) -> String,
+) -> Vec<(Key, Box<str>)> {
+    let live = |(place, fact): &(Place, Fact<_>)| Some((fact.key(&speak(&fact.id)), at(own, place)?.into()));
+    stated.iter().filter_map(live).collect()
+}
 
-    fn edit(&self, value: &mut Value) -> bool {
-        let mut changed = false;
-        match value {
-            Value::Array(elements) => elements.iter_mut().for_each(|element| changed |= self.edit(element)),
-            Value::Object(members) => {
-                let said = members.get("id").and_then(Value::as_str).and_then(|id| self.0.get(id));
-                for Member { name, recorded, live } in said.into_iter().flatten() {
-                    if let Some(shown) = members.get_mut(name).filter(|shown| *shown == recorded) {
-                        *shown = live.clone();
-                        changed = true;
-                    }
+fn at<'a>(varying: &'a [Varying], place: &Place) -> Option<&'a str> {
+    varying.iter().find(|varying| varying.place == *place).map(|varying| varying.literal.as_str())
+}
+
+/// The same statements, with what stands for the id of their entity.
+pub(super) fn with_ids(stated: Stated<String>, template: impl Fn(&str) -> Template<Row>) -> Stated<Template<Row>> {
+    let with_id = |fact: Fact<String>| Fact { id: template(&fact.id), name: fact.name, recorded: fact.recorded };
+    stated.into_iter().map(|(place, fact)| (place, with_id(fact))).collect()
+}
+
+/// A value in a JSON text that holds no other.
+struct Shown {
+    /// The `id` of the object that it is a member of.
+    entity: Option<String>,
+    name: String,
+    range: Range<usize>,
+    /// The value, as JSON writes it.
+    literal: String,
+}
+
+/// The members of all objects of a JSON text, in the order of the text.
+fn members(text: &str) -> Vec<Shown> {
+    fn walk(raw: &str, from: usize, depth: usize, shown: &mut Vec<Shown>) {
+        let at = |value: &RawValue| from + (value.get().as_ptr().addr() - raw.as_ptr().addr());
+        if depth > DEPTH {
+        } else if raw.starts_with('[') {
+            let elements: Vec<&RawValue> = serde_json::from_str(raw).unwrap_or_default();
+            elements.into_iter().for_each(|element| walk(element.get(), at(element), depth + 1, shown));
+        } else if raw.starts_with('{') {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw).unwrap_or_default();
+            let entity: Option<String> = members.get("id").and_then(|id| serde_json::from_str(id.get()).ok());
+            for (name, value) in members {
+                if value.get().starts_with(['{', '[']) {
+                    walk(value.get(), at(value), depth + 1, shown);
+                } else if let Ok(literal) = serde_json::from_str::<Value>(value.get()) {
+                    let range = at(value)..at(value) + value.get().len();
+                    shown.push(Shown { entity: entity.clone(), name, range, literal: literal.to_string() });
                 }
-                members.values_mut().for_each(|member| changed |= self.edit(member));
             }
-            _ => {}
         }
-        changed
     }
+    let mut shown = Vec::new();
+    let json = text.trim_start_matches('\u{feff}').trim_start();
+    walk(json, text.len() - json.len(), 0, &mut shown);
+    shown.sort_unstable_by_key(|shown| shown.range.start);
+    shown
 }
 
 /// The name of the member at a place of a JSON body.
@@ -117,50 +221,62 @@ fn member(place: &Place) -> Option<String> {
     Some(last.replace("~1", "/").replace("~0", "~"))
 }
 
-fn literal(leaf: &Leaf<'_>) -> String {
-    if leaf.kind == Kind::Text { quoted(&leaf.text) } else { leaf.text.to_string() }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::exchange::Headers;
-    use crate::tape::matching::Rule;
-    use crate::tape::route::Route;
-    use crate::tape::walk::{IdPlaces, PlacePattern};
 
-    fn rules() -> Rules {
-        let ignore = ["json:/at", "json:/n"].map(|place| PlacePattern::parse(place).unwrap()).into();
-        Rules::new(vec![Rule { route: Route::parse("POST /**").unwrap(), ignore }], IdPlaces::default())
+    fn varying(place: &str, literal: &str) -> Varying {
+        Varying { place: Place::Json(place.into()), literal: literal.into() }
     }
 
-    fn post(body: &str) -> Request {
-        Request {
-            method: "POST".into(),
-            host: "graph.microsoft.com".into(),
-            target: "/beta/userStatuses".into(),
-            headers: Headers::default(),
-            body: body.to_owned().into(),
-        }
+    fn plain(text: &str) -> Template<Row> {
+        Template::parse(text, |_| None).unwrap()
+    }
+
+    fn found<'a>(answer: &'a str, own: &[Varying]) -> Vec<&'a str> {
+        let echoes = Learnt::default().echoes(answer.as_bytes(), own, plain);
+        echoes.into_iter().map(|(range, _)| &answer[..range.end]).collect()
     }
 
     #[test]
-    fn what_was_repeated_is_repeated_and_the_rest_stays() {
-        let answer = r#"{"at":"t1","n": 1,"created":"t1","kept":"x"}"#;
-        let echoes = learn(&post(r#"{"at":"t1","n":1,"kept":"x"}"#), answer.as_bytes(), &rules());
-        let spoken = |live: &str| speak(&echoes, &post(live), Bytes::from_static(answer.as_bytes()));
-        assert_eq!(spoken(r#"{"at":"\"now\"","n":22}"#), r#"{"at":"\"now\"","n": 22,"created":"t1","kept":"x"}"#);
-        assert_eq!(spoken(r#"{"n":1}"#), answer);
+    fn what_was_repeated_is_found_by_name_and_value() {
+        let own = [varying("/at", r#""t1""#), varying("/n", "1")];
+        let answer = "\u{feff} {\"at\":\"\\u00741\", \"n\" : 1,\"created\":\"t1\",\"deep\":[{\"n\":12,\"at\":\"t1\"}]}";
+        let ends: Vec<&str> = found(answer, &own).iter().map(|text| text.rsplit(['{', ',']).next().unwrap()).collect();
+        assert_eq!(ends, [r#""at":"\u00741""#, r#" "n" : 1"#, r#""at":"t1""#]);
     }
 
     #[test]
     fn an_answer_of_its_own_is_no_echo() {
-        assert_eq!(learn(&post(r#"{"at":"t1"}"#), br#"{"at":"t2"}"#, &rules()), []);
-        assert_eq!(learn(&post(r#"{"at":"t1"}"#), b"\xff", &rules()), []);
-        assert_eq!(learn(&post(r#"{"at":"t1"}"#), br#"{"at":"t1"}"#, &Rules::default()), []);
+        let own = [varying("/at", r#""t1""#)];
+        for answer in [r#"{"at":"t2"}"#, r#"{"other":"t1"}"#, "[1", "t1", ""] {
+            assert_eq!(found(answer, &own), [""; 0], "{answer}");
+        }
+        assert_eq!(found(r#"{"at":"t1"}"#, &[]), [""; 0]);
+    }
+
+    fn request(line: &str) -> Request {
+        let (method, target) = line.split_once(' ').unwrap();
+        let headers = crate::tape::exchange::Headers::default();
+        Request { method: method.into(), host: "h".into(), target: target.into(), headers, body: "".into() }
+    }
+
+    #[test]
+    fn an_entity_is_told_by_the_answer_or_else_by_the_address() {
+        let said = [varying("/at", r#""t1""#)];
+        let mut learnt = Learnt::default();
+        learnt.note(&stated(&request("POST /beta/users"), br#"{"id":"new.user"}"#, &said), 0);
+        learnt.note(&stated(&request("PATCH /beta/users/old.user"), b"", &said), 1);
+        learnt.note(&stated(&request("POST /beta/users"), b"", &said), 2);
+        let list = r#"{"value":[{"id":"new.user","at":"t1"},{"id":"old.user","at":"t1"},{"id":"x","at":"t1"}]}"#;
+        assert_eq!(learnt.echoes(list.as_bytes(), &[], plain).len(), 2);
+        assert_eq!([0, 1, 2].map(|exchange| learnt.is_heard(exchange)), [true, true, false]);
+    }
+
+    #[test]
+    fn json_that_is_nested_without_end_is_no_harm() {
+        let deep = r#"{"a":["#.repeat(50_000);
+        assert!(members(&(deep.clone() + &"]}".repeat(50_000))).is_empty());
+        assert!(members(&deep).is_empty());
     }
 }

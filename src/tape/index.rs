@@ -1,14 +1,14 @@
 //! A cassette made ready to answer: exchanges by shape, and what each id stands for.
 
-use super::bindings::Bindings;
 use super::cassette::{Cassette, Entry, Fault};
-use super::echo::{self, Echo};
+use super::echo::{self, Learnt, Stated};
 use super::exchange::{Request, Taped};
 use super::id::Id;
 use super::ids::{self, Ids, Row};
 use super::matching::{Key, Reading, Rules, Shape, Token};
-use super::mint::{self, Mint};
+use super::mint::Mint;
 use super::scribe::{self, Script};
+use super::template::Template;
 use std::collections::{HashMap, HashSet};
 
 /// What fills a blank of a recorded request's shape.
@@ -24,7 +24,8 @@ pub(super) enum Slot {
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) script: Script,
-    pub(super) echoes: Vec<Echo>,
+    /// What its request states that another answer repeats.
+    pub(super) stated: Stated<Template<Row>>,
     /// Whether it is a POST that made an entity.
     pub(super) creates: bool,
     /// Whether it only reads: asked again, it shows the same ids.
@@ -35,23 +36,16 @@ pub(super) struct Played {
 
 /// The recorded exchanges whose requests are equal, ids included, in recorded order.
 #[derive(Debug)]
-struct Group {
-    slots: Vec<Slot>,
-    exchanges: Vec<u32>,
-}
-
-impl Group {
-    /// Whether any of it was played: they are played in order, so the first tells for all.
-    fn is_begun(&self, bindings: &Bindings) -> bool {
-        bindings.played(self.exchanges[0]) > 0
-    }
+pub(super) struct Group {
+    pub(super) slots: Vec<Slot>,
+    pub(super) exchanges: Vec<u32>,
 }
 
 /// The groups of one shape, in recorded order.
 #[derive(Debug, Default)]
-struct Groups {
-    groups: Vec<Group>,
-    by_slots: HashMap<Vec<Slot>, usize>,
+pub(super) struct Groups {
+    pub(super) groups: Vec<Group>,
+    pub(super) by_slots: HashMap<Vec<Slot>, usize>,
 }
 
 impl Groups {
@@ -89,11 +83,9 @@ pub struct Index {
     pub(super) shared: HashSet<Row>,
     /// For each given id the first exchange whose request has it.
     first_asked: HashMap<Row, u32>,
-    exact: HashMap<Key, Groups>,
-    loose: HashMap<Key, Groups>,
+    pub(super) exact: HashMap<Key, Groups>,
+    pub(super) loose: HashMap<Key, Groups>,
     routes: HashMap<Key, Vec<u32>>,
-    /// Whether any exchange only reads, and so may show what another made.
-    pub(super) reads: bool,
 }
 
 /// The ids among slots.
@@ -102,15 +94,6 @@ fn rows(slots: &[Slot]) -> impl Iterator<Item = Row> {
         Slot::Id(row) => Some(*row),
         Slot::Literal(_) => None,
     })
-}
-
-/// The exchange that answers, and how its ids stand in the live request.
-#[derive(Debug)]
-pub(super) struct Choice {
-    pub(super) exchange: u32,
-    pub(super) bound: Vec<(Row, Token)>,
-    /// Whether a place had to be ignored.
-    pub(super) ignored: bool,
 }
 
 impl Index {
@@ -132,11 +115,13 @@ impl Index {
             exact: HashMap::new(),
             loose: HashMap::new(),
             routes: HashMap::new(),
-            reads: false,
         };
-        let (mut seen, mut named) = (HashSet::new(), HashSet::new());
+        let (mut seen, mut named, mut learnt) = (HashSet::new(), HashSet::new(), Learnt::default());
         for entry in entries {
-            named.extend(index.add(entry, &mut seen)?);
+            named.extend(index.add(entry, &mut seen, &mut learnt)?);
+        }
+        for exchange in index.exchanges.iter_mut().zip(0..).filter(|(_, number)| !learnt.is_heard(*number)) {
+            exchange.0.stated = Vec::new();
         }
         index.note_shared();
         if let Some(((unused, _), _)) = index.ids.iter().zip(0..).find(|(_, row)| !named.contains(row)) {
@@ -175,7 +160,7 @@ impl Index {
     }
 
     /// Adds an exchange, and tells the ids that its placeholders name.
-    fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>) -> Result<Vec<Row>, Fault> {
+    fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>, learnt: &mut Learnt) -> Result<Vec<Row>, Fault> {
         let number = u32::try_from(self.entries.len()).expect("a cassette has fewer than 2^32 exchanges");
         let recorded = scribe::recorded(&entry, &self.ids, number as usize + 1)?;
         let request = scribe::tape_request(recorded.request.clone());
@@ -193,12 +178,23 @@ impl Index {
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
         self.routes.entry(reading.route).or_default().push(number);
-        let echoes = echo::learn(&request, &recorded.response.body, &self.rules);
+        let answer = &recorded.response.body;
+        let template = |text: &str| self.template(text);
+        script.echo(learnt.echoes(answer, &reading.varying, template), &self.ids);
+        let stated = echo::stated(&request, answer, &reading.varying);
+        learnt.note(&stated, number);
+        let stated = echo::with_ids(stated, template);
         let reads = matches!(request.method.as_str(), "GET" | "HEAD");
-        self.reads |= reads;
-        self.exchanges.push(Played { script, echoes, creates, reads, loose_key: reading.loose.key, loose_slots });
+        self.exchanges.push(Played { script, stated, creates, reads, loose_key: reading.loose.key, loose_slots });
         self.entries.push(entry);
         Ok(named)
+    }
+
+    /// A text of the recording, with slots for its ids.
+    fn template(&self, text: &str) -> Template<Row> {
+        let whole = self.ids.find(&Id::of(text)).map(|row| format!("{{{{{}}}}}", self.ids.placeholder(row)));
+        let tape = whole.unwrap_or_else(|| self.ids.to_tape(text));
+        Template::parse(&tape, |placeholder| self.ids.row(placeholder)).expect("what was written is read")
     }
 
     fn slots(&self, shape: &Shape) -> Vec<Slot> {
@@ -273,119 +269,5 @@ impl Index {
         let recorded = scribe::recorded(&self.entries[exchange as usize], &self.ids, exchange as usize + 1)
             .expect("every entry was read when the index was made");
         scribe::tape_request(recorded.into_inner().request)
-    }
-
-    /// Finds the exchange that answers, preferring one for which no place is ignored.
-    pub(super) fn choose(&self, reading: &Reading, bindings: &mut Bindings) -> Option<Choice> {
-        let exact = self.choose_in(&self.exact, &reading.exact, reading, bindings, false);
-        exact.or_else(|| self.choose_in(&self.loose, &reading.loose, reading, bindings, true))
-    }
-
-    fn choose_in(
-        &self,
-        shapes: &HashMap<Key, Groups>,
-        shape: &Shape,
-        reading: &Reading,
-        bindings: &mut Bindings,
-        ignored: bool,
-    ) -> Option<Choice> {
-        let groups = shapes.get(&shape.key)?;
-        let group = self.settled(groups, shape, bindings).or_else(|| self.nearest(groups, shape, bindings))?;
-        let request = reading.loose.very_request();
-        let unplayed = group.exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
-        let exchange = *unplayed.or(group.exchanges.last())?;
-        let bound = group.slots.iter().zip(&shape.tokens).filter_map(|(slot, token)| match slot {
-            Slot::Id(row) => Some((*row, token.clone())),
-            Slot::Literal(_) => None,
-        });
-        Some(Choice { exchange, bound: bound.collect(), ignored })
-    }
-
-    /// The group for the ids as they are known so far, if there is one: found without a search.
-    fn settled<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
-        let slot = |token: &Token| {
-            let row = self.settled_row(&token.id, bindings).or_else(|| self.ids.find(&token.id));
-            row.map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id)
-        };
-        let slots: Vec<Slot> = shape.tokens.iter().map(slot).collect();
-        groups.by_slots.get(&slots).map(|&at| &groups.groups[at])
-    }
-
-    /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
-    fn nearest<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &mut Bindings) -> Option<&'a Group> {
-        let groups = &groups.groups;
-        let mut begin = *bindings.begin(shape.key);
-        while groups.get(begin).is_some_and(|group| group.is_begun(bindings)) {
-            begin += 1;
-        }
-        *bindings.begin(shape.key) = begin;
-        let fresh = self.best(groups[begin..].iter().filter(|group| !group.is_begun(bindings)), shape, bindings);
-        if fresh.is_some_and(|(new, _)| new <= 1) {
-            return fresh.map(|(_, group)| group);
-        }
-        let worn = self.best(groups.iter().filter(|group| group.is_begun(bindings)), shape, bindings);
-        match (fresh, worn) {
-            (Some((new, fresh)), Some((least, _))) if new <= least => Some(fresh),
-            (fresh, worn) => worn.or(fresh).map(|(_, group)| group),
-        }
-    }
-
-    /// The first group that fits with the fewest new bindings. One is as few as there can be, since a group that needs
-    /// none was looked up before: so the search seldom goes far.
-    fn best<'a>(
-        &self,
-        groups: impl Iterator<Item = &'a Group>,
-        shape: &Shape,
-        bindings: &Bindings,
-    ) -> Option<(usize, &'a Group)> {
-        let mut best: Option<(usize, &Group)> = None;
-        for group in groups {
-            let Some(new) = self.fit(&group.slots, &shape.tokens, bindings) else { continue };
-            if best.is_none_or(|(least, _)| new < least) {
-                best = Some((new, group));
-            }
-            if new <= 1 {
-                break;
-            }
-        }
-        best
-    }
-
-    /// The number of new bindings by which live ids fill the slots, or `None` when they cannot.
-    fn fit(&self, slots: &[Slot], tokens: &[Token], bindings: &Bindings) -> Option<usize> {
-        let mut new = 0;
-        for (slot, token) in slots.iter().zip(tokens) {
-            new += usize::from(self.fills(slot, &token.id, bindings)?);
-        }
-        Some(new)
-    }
-
-    /// Whether a live id can fill a slot, and if so whether that binds it anew.
-    pub(super) fn fills(&self, slot: &Slot, live: &Id, bindings: &Bindings) -> Option<bool> {
-        match slot {
-            Slot::Literal(id) => (id == live).then_some(false),
-            Slot::Id(row) => match self.settled_row(live, bindings) {
-                Some(settled) => (settled == *row).then_some(false),
-                None if self.ids.find(live) == Some(*row) => Some(false),
-                None if self.is_foreign(*row, live) => None,
-                None => Some(true),
-            },
-        }
-    }
-
-    /// The row that a live id stands for beyond doubt: it was bound, or sealed by this deck's mint.
-    pub(super) fn settled_row(&self, live: &Id, bindings: &Bindings) -> Option<Row> {
-        bindings.row(live).or_else(|| self.unseal(live))
-    }
-
-    /// The row that a live id was sealed for.
-    pub(super) fn unseal(&self, live: &Id) -> Option<Row> {
-        let Id::Guid(guid) = live else { return None };
-        self.mint.unseal(*guid).filter(|&row| (row as usize) < self.ids.len())
-    }
-
-    /// Whether an id was sealed by another mint: another seed, or another cassette.
-    pub(super) fn is_foreign(&self, row: Row, live: &Id) -> bool {
-        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if mint::is_version_8(*guid))
     }
 }

@@ -88,6 +88,17 @@ pub struct Reading {
     pub loose: Shape,
     /// The key of method, host and path, ids and versions of keys aside.
     pub route: Key,
+    /// What stands at ignored places.
+    pub varying: Vec<Varying>,
+}
+
+/// A value at a place that need not be equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Varying {
+    /// Where.
+    pub place: Place,
+    /// The value, as JSON writes it.
+    pub literal: String,
 }
 
 impl Reading {
@@ -100,12 +111,23 @@ impl Reading {
         let known = [known, &[&own]].concat();
         let exact = shape(leaves.iter(), rules, &known);
         let is_ignored = |leaf: &&Leaf<'_>| ignored.iter().any(|pattern| pattern.covers(&leaf.place));
-        let loose = if leaves.iter().any(|leaf| is_ignored(&leaf)) {
-            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)), rules, &known)
-        } else {
+        let varying: Vec<Varying> = leaves.iter().filter(is_ignored).map(Varying::of).collect();
+        let loose = if varying.is_empty() {
             exact.clone()
+        } else {
+            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)), rules, &known)
         };
-        Self { exact, loose, route: route(&leaves) }
+        Self { exact, loose, route: route(&leaves), varying }
+    }
+}
+
+impl Varying {
+    fn of(leaf: &Leaf<'_>) -> Self {
+        let literal = match leaf.kind {
+            Kind::Literal => leaf.text.to_string(),
+            _ => serde_json::Value::from(leaf.text.as_ref()).to_string(),
+        };
+        Self { place: leaf.place.clone(), literal }
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod bindings;
 pub mod body;
 pub mod cassette;
+mod choosing;
 mod echo;
 pub mod exchange;
 pub mod graph;

@@ -1,11 +1,12 @@
 //! A live request answered from tape: the exchange is chosen, ids are bound, and the answer is spoken with them.
 
 use super::bindings::Bindings;
-use super::echo;
+use super::choosing::Choice;
 use super::exchange::{Request, Response, Taped};
-use super::index::{Choice, Index};
+use super::index::Index;
 use super::matching::Reading;
 use super::miss::{self, Miss};
+use super::scribe::Blank;
 use super::speaking::{Policy, Speaker};
 
 /// How a session plays.
@@ -54,19 +55,15 @@ pub fn play(
     bindings.count(very_request, choice.exchange);
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
     let played = &index.exchanges[choice.exchange as usize];
-    let mut response = played.script.speak(|row| speaker.value(*row));
+    let response = played.script.speak(|blank| match blank {
+        Blank::Id(row) => speaker.value(*row),
+        Blank::Echo(echo) => speaker.echo(echo, &reading.varying),
+    });
+    let said = speaker.said(&played.stated, &reading.varying);
     for told in speaker.told {
         bindings.know(&told.id, told.row, Some(told.origin));
     }
-    if choice.ignored {
-        response.body = echo::speak(&played.echoes, request, response.body);
-        if index.reads {
-            bindings.said.note(&played.echoes, request, &response.body);
-        }
-    }
-    if played.reads {
-        response.body = bindings.said.speak(response.body);
-    }
+    bindings.said.extend(said);
     Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat })
 }
 
@@ -140,7 +137,7 @@ mod tests {
             let cassette = scribe::seal(&taped, &IdPlaces::default());
             let rules = Rules::new(
                 vec![Rule {
-                    route: Route::parse("POST /**/userStatuses").unwrap(),
+                    route: Route::parse("* /**").unwrap(),
                     ignore: vec![PlacePattern::parse("json:/lastReportedDateTime").unwrap()],
                 }],
                 IdPlaces::default(),
@@ -393,6 +390,25 @@ mod tests {
         let listed = deck.body(list(X));
         assert!(listed.starts_with(&format!(r#"{{"value":[{},"#, shown(&id, "later"))), "{listed}");
         assert!(listed.ends_with(r#""lastReportedDateTime":"now"}]}"#), "another's stays as it was: {listed}");
+    }
+
+    #[test]
+    fn what_was_changed_without_an_answer_shows_later_too() {
+        let shown = |id: &str, at: &str| format!(r#"{{"id": "{id}", "lastReportedDateTime": "{at}", "n": 1}}"#);
+        let change = |id: &str, at: &str| {
+            request(&format!("PATCH {A}/userStatuses/{id}"), &format!(r#"{{"lastReportedDateTime":"{at}"}}"#))
+        };
+        for (recorded, live) in [(S, T), ("7", "8"), ("Some.Status.1", "Other.Status.2")] {
+            let mut deck = Deck::of(vec![
+                answered(get(A, recorded), 200, shown(recorded, "then")),
+                answered(change(recorded, "now"), 204, String::new()),
+                answered(get(A, recorded), 200, shown(recorded, "now")),
+            ]);
+            assert_eq!(deck.body(get(A, live)), shown(live, "then"));
+            deck.body(change(live, "later"));
+            assert_eq!(deck.body(get(A, live)), shown(live, "later"));
+            assert_eq!(deck.body(get(A, live)), shown(live, "later"));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::body::{Content, Form};
 use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
+use super::echo::Echo;
 use super::exchange::{Exchange, Headers, Request, Response, Taped};
 use super::graph;
 use super::ids::{Ids, Row};
@@ -16,6 +17,7 @@ use super::walk::IdPlaces;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
@@ -154,7 +156,7 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
         headers: headers.iter().map(|(name, value)| (name.as_str(), value.speak(own))).collect(),
         body: reader.body("request", request.body.as_ref())?.speak(own),
     };
-    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.speak(own) }))
+    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids) }))
 }
 
 /// The ids of the request of an entry.
@@ -182,12 +184,21 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
 pub struct Script {
     status: u16,
     headers: Vec<(String, Template<Row>)>,
-    body: BodyScript,
+    body: BodyScript<Blank>,
+}
+
+/// What is filled in when the body of a response is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blank {
+    /// An id.
+    Id(Row),
+    /// What a request said at an ignored place.
+    Echo(Echo),
 }
 
 #[derive(Clone, Debug)]
-enum BodyScript {
-    Text(Template<Row>),
+enum BodyScript<I> {
+    Text(Template<I>),
     Binary(Bytes),
 }
 
@@ -204,15 +215,33 @@ pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> 
     Ok(Script {
         status: response.status,
         headers: reader.headers("response", &response.headers)?,
-        body: reader.body("response", response.body.as_ref())?,
+        body: match reader.body("response", response.body.as_ref())? {
+            BodyScript::Text(text) => BodyScript::Text(text.map(Blank::Id)),
+            BodyScript::Binary(bytes) => BodyScript::Binary(bytes),
+        },
     })
 }
 
 impl Script {
-    /// The response with every id filled in by `value`.
-    pub fn speak<'a>(&self, mut value: impl FnMut(&Row) -> Cow<'a, str>) -> Response {
-        let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.speak(&mut value))).collect();
-        Response { status: self.status, headers, body: self.body.speak(value) }
+    /// The response with every blank filled in by `value`.
+    pub fn speak<'a>(&self, mut value: impl FnMut(&Blank) -> Cow<'a, str>) -> Response {
+        let body = self.body.speak(&mut value);
+        let mut id = |row: &Row| value(&Blank::Id(*row));
+        let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.speak(&mut id))).collect();
+        Response { status: self.status, headers, body }
+    }
+
+    /// The response as it was recorded.
+    fn recorded(&self, ids: &Ids) -> Response {
+        self.speak(|blank| blank.recorded(ids))
+    }
+
+    /// Puts echoes in the stead of parts of the recorded body, which come in their order.
+    pub fn echo(&mut self, parts: Vec<(Range<usize>, Echo)>, ids: &Ids) {
+        if let BodyScript::Text(text) = &mut self.body {
+            let parts = parts.into_iter().map(|(part, echo)| (part, Blank::Echo(echo))).collect();
+            *text = text.cut(parts, |blank| blank.recorded(ids));
+        }
     }
 
     /// Spells each id by how the recorded request spelled it, where it did, and not by how it was first seen: an answer
@@ -226,7 +255,11 @@ impl Script {
         };
         self.headers.iter_mut().for_each(|(_, text)| text.respell(respell));
         if let BodyScript::Text(text) = &mut self.body {
-            text.respell(respell);
+            text.respell(|blank, spelling| {
+                if let Blank::Id(row) = blank {
+                    respell(row, spelling);
+                }
+            });
         }
     }
 
@@ -242,12 +275,25 @@ impl Script {
             BodyScript::Text(text) => Some(text),
             BodyScript::Binary(_) => None,
         };
-        self.headers.iter().map(|(_, text)| text).chain(body).flat_map(Template::ids).copied()
+        let body = body.into_iter().flat_map(Template::ids).filter_map(|blank| match blank {
+            Blank::Id(row) => Some(*row),
+            Blank::Echo(_) => None,
+        });
+        self.headers.iter().flat_map(|(_, text)| text.ids()).copied().chain(body)
     }
 }
 
-impl BodyScript {
-    fn speak<'a>(&self, value: impl FnMut(&Row) -> Cow<'a, str>) -> Bytes {
+impl Blank {
+    fn recorded<'a>(&self, ids: &'a Ids) -> Cow<'a, str> {
+        match self {
+            Self::Id(row) => ids.recorded(*row).into(),
+            Self::Echo(echo) => echo.recorded.clone().into(),
+        }
+    }
+}
+
+impl<I> BodyScript<I> {
+    fn speak<'a>(&self, value: impl FnMut(&I) -> Cow<'a, str>) -> Bytes {
         match self {
             Self::Text(text) => text.speak(value).into(),
             Self::Binary(bytes) => bytes.clone(),
@@ -287,7 +333,7 @@ impl Reader<'_> {
         Ok(headers)
     }
 
-    fn body(&self, side: &str, form: Option<&Form>) -> Result<BodyScript, Fault> {
+    fn body(&self, side: &str, form: Option<&Form>) -> Result<BodyScript<Row>, Fault> {
         let place = format!("{side} body");
         let Some(form) = form else { return Ok(BodyScript::Binary(Bytes::new())) };
         match form.content().map_err(|why| self.fault(place.as_str(), why))? {

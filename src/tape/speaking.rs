@@ -1,9 +1,13 @@
 //! The value of every id in one answer: as its request has it, as it was bound before, or as it is minted in this run.
 
 use super::bindings::Bindings;
+use super::choosing::Choice;
+use super::echo::{self, Echo, Stated};
 use super::id::Id;
 use super::ids::Row;
-use super::index::{Choice, Index, Slot};
+use super::index::{Index, Slot};
+use super::matching::{Key, Varying};
+use super::template::Template;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -68,6 +72,18 @@ impl<'a> Speaker<'a> {
         };
         self.values.insert(row, value.clone());
         value
+    }
+
+    /// What stands for an echo in this answer; what this run did not say stays as it was recorded.
+    pub(super) fn echo(&mut self, echo: &Echo, own: &[Varying]) -> Cow<'a, str> {
+        let said = &self.bindings.said;
+        let live = echo.live(own, said, |id| id.speak(|row| self.value(*row)));
+        live.unwrap_or(&echo.recorded).to_owned().into()
+    }
+
+    /// What the request says that other answers repeat.
+    pub(super) fn said(&mut self, stated: &Stated<Template<Row>>, own: &[Varying]) -> Vec<(Key, Box<str>)> {
+        echo::said(stated, own, |id| id.speak(|row| self.value(*row)))
     }
 
     /// The id that `minter` mints when it is played with the ids of this run.

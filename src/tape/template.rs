@@ -2,7 +2,9 @@
 
 use super::spelling::Spelling;
 use super::surroundings::Surroundings;
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// How a literal `{{` is written, so that content never reads as a placeholder.
@@ -107,6 +109,46 @@ impl<I> Template<I> {
         })
     }
 
+    /// The same text with other names for what fills its slots.
+    pub fn map<J>(self, mut name: impl FnMut(I) -> J) -> Template<J> {
+        let map = |piece| match piece {
+            Piece::Text(text) => Piece::Text(text),
+            Piece::Id(id, spelling) => Piece::Id(name(id), spelling),
+        };
+        Template(self.0.into_iter().map(map).collect())
+    }
+
+    /// Puts slots in the stead of parts of the text that `value` speaks, which come in their order. A part that is not
+    /// all between two ids stays as it is.
+    pub fn cut<'a>(&self, parts: Vec<(Range<usize>, I)>, mut value: impl FnMut(&I) -> Cow<'a, str>) -> Self
+    where
+        I: Clone,
+    {
+        let (mut template, mut at) = (Self(Vec::new()), 0);
+        let mut parts = parts.into_iter().peekable();
+        for piece in &self.0 {
+            match piece {
+                Piece::Id(id, spelling) => {
+                    at += spelling.apply(&value(id)).len();
+                    template.0.push(piece.clone());
+                }
+                Piece::Text(text) => {
+                    let mut from = 0;
+                    while let Some((part, id)) = parts.next_if(|(part, _)| part.start < at + text.len()) {
+                        if part.start >= at + from && part.end <= at + text.len() {
+                            template.push_text(&text[from..part.start - at]);
+                            template.0.push(Piece::Id(id, Spelling::default()));
+                            from = part.end - at;
+                        }
+                    }
+                    template.push_text(&text[from..]);
+                    at += text.len();
+                }
+            }
+        }
+        template
+    }
+
     /// Changes how slots are spelled.
     pub fn respell(&mut self, mut respell: impl FnMut(&I, &mut Spelling)) {
         for piece in &mut self.0 {
@@ -131,7 +173,7 @@ impl<I> Template<I> {
     }
 
     /// The text with every slot filled by `value`.
-    pub fn speak<'a>(&self, mut value: impl FnMut(&I) -> std::borrow::Cow<'a, str>) -> String {
+    pub fn speak<'a>(&self, mut value: impl FnMut(&I) -> Cow<'a, str>) -> String {
         let mut spoken = String::new();
         for piece in &self.0 {
             match piece {
@@ -216,6 +258,16 @@ mod tests {
         let id = "7e323DB2-3db2-7e32-b23d-327eb23d327e";
         let spoken = template.speak(|p| if p.number == 1 { id.into() } else { "No Guid".into() });
         assert_eq!(spoken, format!("/a/{id}/{}/{{No%20Guid}}", id.to_uppercase()));
+    }
+
+    #[test]
+    fn parts_between_ids_become_slots_and_others_stay() {
+        let template = parse("ab{{a.1}}cd").unwrap();
+        let slot = |number| Placeholder { name: "n".into(), number };
+        let parts = [(0..1, 1), (1..3, 2), (3..4, 3), (4..5, 4), (5..6, 5)];
+        let parts = parts.map(|(part, number)| (part, slot(number))).into();
+        let spoken = template.cut(parts, |_| "xx".into()).speak(|p| format!("<{p}>").into());
+        assert_eq!(spoken, "<n.1>b<a.1><n.4><n.5>");
     }
 
     #[test]
