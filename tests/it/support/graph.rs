@@ -1,5 +1,6 @@
 //! A stand-in for Microsoft Graph: real TLS on a loopback port, HTTP/1.1 and HTTP/2, answers as Graph writes them.
 
+use super::entities::Entities;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -8,8 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::Value;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -284,88 +284,4 @@ impl hyper::body::Body for Fated {
         let cut = self.rest.is_some();
         Poll::Ready(cut.then(|| Err(std::io::Error::other("cut"))))
     }
-}
-
-/// The entities of a Graph, by the path of their collection. Some of its ids are composite, as Intune's are: the
-/// entity's own part, its configuration's, and its user's.
-#[derive(Default)]
-pub struct Entities {
-    collections: BTreeMap<String, Vec<Value>>,
-    minted: u128,
-}
-
-impl Entities {
-    pub fn answer(&mut self, asked: &Asked) -> Reply {
-        let path = normal_path(&asked.target);
-        let (parent, key) = path.rsplit_once('/').unwrap();
-        match asked.method.as_str() {
-            "POST" => self.create(&path, asked),
-            "GET" if path.ends_with("statuses") => {
-                Reply::json(200, &json!({ "value": self.collections.get(&path).cloned().unwrap_or_default() }))
-            }
-            method => match self.find(parent, key) {
-                None => Self::missing(key, &asked.target),
-                Some((entities, at)) => match method {
-                    "GET" => Reply::json(200, &entities[at]),
-                    "PATCH" => {
-                        let change: Value = serde_json::from_slice(&asked.body).unwrap();
-                        entities[at].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-                        Reply::json(200, &entities[at])
-                    }
-                    _ => {
-                        entities.remove(at);
-                        Reply::new(204, "").signed()
-                    }
-                },
-            },
-        }
-    }
-
-    fn find(&mut self, parent: &str, key: &str) -> Option<(&mut Vec<Value>, usize)> {
-        let entities = self.collections.get_mut(parent)?;
-        let at = entities.iter().position(|entity| entity["id"] == key)?;
-        Some((entities, at))
-    }
-
-    fn create(&mut self, path: &str, asked: &Asked) -> Reply {
-        let Ok(Value::Object(sent)) = serde_json::from_slice(&asked.body) else {
-            let error = json!({"code": "BadRequest", "message": "Unable to read JSON request payload."});
-            return Reply::json(400, &json!({ "error": error }));
-        };
-        self.minted += 1;
-        let guid = |bits: u128| uuid::Uuid::from_u128(bits).to_string();
-        let own = guid(0x7e32_3db2_3db2_7e32_b23d_0000_0000_0000 + self.minted);
-        let user = sent.get("userDisplayName").and_then(Value::as_str).unwrap_or_default();
-        // The same user has the same id wherever it shows.
-        let user = guid(u128::from_le_bytes(blake3::hash(user.as_bytes()).as_bytes()[..16].try_into().unwrap()));
-        let config = path.split('/').find(|segment| uuid::Uuid::parse_str(segment).is_ok());
-        let id = match config.filter(|_| self.minted.is_multiple_of(3)) {
-            Some(config) => format!("{own}_{config}_{user}"),
-            None => own,
-        };
-        let context = format!("https://graph.microsoft.com/beta/$metadata#{}/$entity", &path[1..]);
-        let mut entity = json!({ "@odata.context": context, "id": id });
-        entity.as_object_mut().unwrap().extend(sent);
-        self.collections.entry(path.to_owned()).or_default().push(entity.clone());
-        Reply::json(201, &entity).with("location", &format!("https://graph.microsoft.com{path}('{id}')"))
-    }
-
-    /// Intune's way to say so: JSON in a JSON text, with the address percent-encoded in it.
-    fn missing(key: &str, target: &str) -> Reply {
-        let url = format!(
-            "https://fef.manage.microsoft.com/FE{}",
-            target.replace('(', "%28").replace(')', "%29").replace('\'', "%27")
-        );
-        let message = json!({ "_version": 3, "Message": format!("Resource '{key}' does not exist - Url: {url}") });
-        Reply::json(404, &json!({ "error": { "code": "ResourceNotFound", "message": message.to_string() } }))
-    }
-}
-
-/// A path as the stand-in's entities are found by: however it is spelled, keys stand between slashes.
-fn normal_path(target: &str) -> String {
-    let mut path = target.split('?').next().unwrap().to_lowercase();
-    for (from, to) in [("%28", "("), ("%29", ")"), ("%27", "'"), ("('", "/"), ("')", ""), ("//", "/")] {
-        path = path.replace(from, to);
-    }
-    path.trim_end_matches('/').to_owned()
 }

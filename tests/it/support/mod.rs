@@ -3,6 +3,7 @@
 pub mod client;
 pub mod deck;
 pub mod documented;
+pub mod entities;
 pub mod graph;
 pub mod program;
 

@@ -1,7 +1,10 @@
 //! Programs of userStatuses requests, as the law speaks of them: with ids of their own, and ids that they are given.
 
-use super::graph::{Asked, Entities};
+use super::entities::Entities;
+use super::graph::Asked;
 use graphdeck::tape::exchange::{Exchange, Headers, Request, Response};
+use graphdeck::tape::guid::Guid;
+use graphdeck::tape::spelling::{Coding, encode};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -70,12 +73,26 @@ pub fn program() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step(), 1..=40)
 }
 
-/// Five configurations and three statuses that no server knows, GUIDs and others.
+/// Where the time of a run stands among what its program is given.
+pub const CLOCK: usize = 8;
+
+/// Five configurations and three statuses that no server knows, ids of every kind; and the time.
 pub fn given() -> impl Strategy<Value = Vec<String>> {
     let guid = any::<u128>()
         .prop_map(|bits| uuid::Builder::from_u128(bits).with_version(uuid::Version::Random).into_uuid().to_string());
-    let id = prop_oneof![3 => guid.boxed(), 1 => "policy\\.[a-z0-9]{12}=".boxed()];
-    proptest::collection::btree_set(id, 8).prop_map(|ids| ids.into_iter().collect::<Vec<_>>()).prop_shuffle()
+    let id = prop_oneof![
+        8 => guid.boxed(),
+        1 => "[A-Z][a-z]{6}Policy\\.[A-Z][a-z]{9}".boxed(),
+        1 => "AAMk[A-Za-z0-9]{16}-AAA=".boxed(),
+        1 => "19:[0-9a-f]{32}@thread\\.tacv2".boxed(),
+        1 => "1[0-9]{12}".boxed(),
+        1 => "[a-z]{3}[/ %\"&#+é][a-z]{4}[0-9]{5}".boxed(),
+    ];
+    let ids = proptest::collection::btree_set(id, 8).prop_map(|ids| ids.into_iter().collect::<Vec<_>>()).prop_shuffle();
+    (ids, "2026-0[1-9]-1[0-9]T00:00:00Z").prop_map(|(mut given, clock)| {
+        given.push(clock);
+        given
+    })
 }
 
 /// Runs a program with ids of its own; `serve` answers it.
@@ -107,7 +124,8 @@ pub fn client(step: &Step, run_before: &[(Request, Response)], given: &[String])
             else {
                 return 0;
             };
-            given.iter().position(|id| path.contains(id.as_str())).unwrap()
+            let spelled = |id: &str| [Coding::Path, Coding::Url].map(|coding| encode(id, &[coding]).to_lowercase());
+            given.iter().position(|id| spelled(id).iter().any(|id| path.contains(id))).unwrap()
         }
     }
 }
@@ -119,12 +137,17 @@ fn request(step: &Step, given: &[String], statuses: &[(String, String)]) -> Requ
         Step::Post { config, form, between, name, bind } => {
             let target = format!("{}{between}/userStatuses", path(&given[*config], *form));
             let bind = bind.map(|config| {
-                format!(r#","rootCertificate@odata.bind":"https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations('{}')""#, given[config])
+                let key = encode(&given[config], &[Coding::Quotes, Coding::Path]);
+                format!(r#","rootCertificate@odata.bind":"https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations('{key}')""#)
             });
             make(
                 "POST",
                 target,
-                format!(r#"{{"userDisplayName":"User {name}","roleId":"{ROLE}"{}}}"#, bind.unwrap_or_default()),
+                format!(
+                    r#"{{"userDisplayName":"User {name}","roleId":"{ROLE}","lastReportedDateTime":"{}"{}}}"#,
+                    given[CLOCK],
+                    bind.unwrap_or_default()
+                ),
             )
         }
         Step::List { config, form } => {
@@ -135,14 +158,22 @@ fn request(step: &Step, given: &[String], statuses: &[(String, String)]) -> Requ
         }
         Step::Missing { config, status } => make(
             "GET",
-            format!("{}/userStatuses/{}", path(&given[*config], Form::Slash), given[5 + status]),
+            format!(
+                "{}/userStatuses/{}",
+                path(&given[*config], Form::Slash),
+                encode(&given[5 + status], &[Coding::Path])
+            ),
             String::new(),
         ),
         Step::Get { back } | Step::Patch { back, .. } | Step::Delete { back } => {
             let Some((collection, id)) = last(*back) else { return request(&nothing, given, statuses) };
-            let target = format!("{collection}/{id}");
+            let target = format!("{collection}/{}", encode(id, &[Coding::Path]));
             match step {
-                Step::Patch { name, .. } => make("PATCH", target, format!(r#"{{"userDisplayName":"Other {name}"}}"#)),
+                Step::Patch { name, .. } => {
+                    let body =
+                        format!(r#"{{"userDisplayName":"Other {name}","lastReportedDateTime":"{}+1"}}"#, given[CLOCK]);
+                    make("PATCH", target, body)
+                }
                 Step::Delete { .. } => make("DELETE", target, String::new()),
                 _ => make("GET", target, String::new()),
             }
@@ -155,14 +186,17 @@ pub const ROLE: &str = "62e90394-69f5-4237-9190-012177145e10";
 
 fn path(config: &str, form: Form) -> String {
     let root = "/beta/deviceManagement/deviceConfigurations";
+    let (path, url) = (encode(config, &[Coding::Path]), encode(config, &[Coding::Url]));
     match form {
-        Form::Slash => format!("{root}/{config}"),
-        Form::Quoted => format!("{root}('{config}')"),
-        Form::QuotesEncoded => format!("{root}(%27{config}%27)"),
-        Form::AllEncoded => format!("{root}%28%27{config}%27%29"),
-        Form::DoubleSlash => format!("/beta//deviceManagement/deviceConfigurations/{config}"),
-        Form::Upper if config.contains('.') => format!("{}/{config}", root.to_uppercase().replace("/BETA", "/beta")),
-        Form::Upper => format!("{root}/{}", config.to_uppercase()),
+        Form::Slash => format!("{root}/{path}"),
+        Form::Quoted => format!("{root}('{path}')"),
+        Form::QuotesEncoded => format!("{root}(%27{url}%27)"),
+        Form::AllEncoded => format!("{root}%28%27{url}%27%29"),
+        Form::DoubleSlash => format!("/beta//deviceManagement/deviceConfigurations/{path}"),
+        Form::Upper => {
+            let key = if Guid::parse(config).is_some() { path.to_uppercase() } else { path };
+            format!("/beta/DEVICEMANAGEMENT/DEVICECONFIGURATIONS/{key}")
+        }
     }
 }
 
@@ -173,7 +207,7 @@ fn make(method: &str, target: String, body: String) -> Request {
 
 /// A stand-in that answers without a socket between.
 pub fn server() -> impl FnMut(&Request) -> Response {
-    let mut entities = Entities::default();
+    let mut entities = Entities::with_texts();
     move |request| {
         let asked = Asked {
             method: request.method.clone(),
