@@ -7,7 +7,7 @@ use super::guid;
 use super::ids::Row;
 use super::matching::{Key, Varying};
 use super::template::Template;
-use super::walk::Place;
+use super::walk::{self, Place};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -218,7 +218,7 @@ fn members(text: &str) -> Vec<Shown> {
 fn member(place: &Place) -> Option<String> {
     let Place::Json(pointer) = place else { return None };
     let (_, last) = pointer.rsplit_once('/')?;
-    Some(last.replace("~1", "/").replace("~0", "~"))
+    Some(walk::unescaped(last))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub struct Ids {
     by_id: HashMap<Id, Row>,
     lexicon: Lexicon,
     by_name: HashMap<Placeholder, Row>,
+    fields: Vec<String>,
 }
 
 /// Why a table of ids cannot be used.
@@ -62,6 +63,12 @@ impl Ids {
             ids.rows.push((placeholder, value));
         }
         Ok(ids)
+    }
+
+    /// The same table, for messages that have ids in members of these names too.
+    #[must_use]
+    pub fn with_fields(self, fields: Vec<String>) -> Self {
+        Self { fields, ..self }
     }
 
     /// The same table with these rows only.
@@ -147,7 +154,7 @@ impl Ids {
         }
         let mut surroundings = Surroundings::of(text);
         let mut from = 0;
-        for (range, id) in lexicon::in_message(text, &self.lexicon, |id| self.find(id).is_some()) {
+        for (range, id) in lexicon::in_message(text, &self.lexicon, &self.fields, |id| self.find(id).is_some()) {
             let Some(row) = self.find(&id) else { continue };
             surroundings.pass(&text[from..range.start]);
             writer.text(&text[from..range.start]);

@@ -108,13 +108,14 @@ pub fn in_query(text: &str, known: &[&Lexicon]) -> Vec<Occurrence> {
     settle(found)
 }
 
-/// The ids of a table in a message as it is on the wire: as in a text, and the values of id fields.
+/// The ids of a table in a message as it is on the wire: as in a text, and the values of id fields, of which `more` has
+/// names beside Graph's.
 #[must_use]
-pub fn in_message(text: &str, known: &Lexicon, is_id: impl Fn(&Id) -> bool) -> Vec<Occurrence> {
+pub fn in_message(text: &str, known: &Lexicon, more: &[String], is_id: impl Fn(&Id) -> bool) -> Vec<Occurrence> {
     let mut found = candidates(text, &[known]);
     for (at, _) in text.match_indices('"') {
         let value = text[at + 1..].split(['"', '\\']).next().unwrap_or_default();
-        if !value.is_empty() && is_id_field(&text[..at]) && guid::tokens(value).next().is_none() {
+        if !value.is_empty() && is_id_field(&text[..at], more) && guid::tokens(value).next().is_none() {
             found.push((at + 1..at + 1 + value.len(), Id::Text(value.into())));
         }
     }
@@ -198,7 +199,7 @@ fn decoded<'a>(inner: &'a str, quote: &str) -> Cow<'a, str> {
 }
 
 /// Whether a quote that opens here, after `before`, holds the value of an id field or an element of one.
-fn is_id_field(before: &str) -> bool {
+fn is_id_field(before: &str, more: &[String]) -> bool {
     let mut rest = before.trim_end_matches('\\').trim_end();
     if rest.ends_with([',', '[']) {
         let Some(open) = rest.rfind('[').filter(|open| !rest[*open..].contains(['{', '}', ']', ':'])) else {
@@ -209,7 +210,7 @@ fn is_id_field(before: &str) -> bool {
     let Some(name) = rest.strip_suffix(':') else { return false };
     let Some(name) = name.trim_end().strip_suffix('"') else { return false };
     let name = name.trim_end_matches('\\').rsplit(['"', '\\']).next().unwrap_or_default();
-    graph::is_id_field(name)
+    graph::is_id_field(name) || more.iter().any(|field| field == name)
 }
 
 #[cfg(test)]
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn id_fields_are_ids_and_prose_is_none() {
         let text = r#"{"id":"1","userId": "2","groupIds":["3","4"],"n":"5","valid":"6","m":"{\"id\":\"7\"}"}"#;
-        assert_eq!(told(in_message(text, &Lexicon::default(), |_| true)), ["1", "2", "3", "4", "7"]);
+        assert_eq!(told(in_message(text, &Lexicon::default(), &[], |_| true)), ["1", "2", "3", "4", "7"]);
     }
 
     #[test]
@@ -263,7 +264,7 @@ mod tests {
         fn no_text_makes_the_search_panic(text in "([/'\"(%27,:\\[]|users|id|é| |\\\\|a){0,30}") {
             let mut known = Lexicon::default();
             known.add(&Id::of("a/users'(id"));
-            for found in [in_message(&text, &known, |_| true), in_query(&text, &[&known])] {
+            for found in [in_message(&text, &known, &[], |_| true), in_query(&text, &[&known])] {
                 let mut end = 0;
                 for (range, _) in found {
                     assert!(range.start >= end && text.get(range.clone()).is_some());

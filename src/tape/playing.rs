@@ -133,14 +133,18 @@ mod tests {
 
     impl Deck {
         fn of(exchanges: Vec<Exchange>) -> Self {
+            Self::with(exchanges, &IdPlaces::default())
+        }
+
+        fn with(exchanges: Vec<Exchange>, places: &IdPlaces) -> Self {
             let taped: Vec<_> = exchanges.into_iter().map(scribe::tape_exchange).collect();
-            let cassette = scribe::seal(&taped, &IdPlaces::default());
+            let cassette = scribe::seal(&taped, places);
             let rules = Rules::new(
                 vec![Rule {
                     route: Route::parse("* /**").unwrap(),
                     ignore: vec![PlacePattern::parse("json:/lastReportedDateTime").unwrap()],
                 }],
-                IdPlaces::default(),
+                places.clone(),
             );
             let index = Index::new(cassette, rules, Mint::new("seed", &[0; 32])).unwrap();
             Self { index, bindings: Bindings::default(), manner: Manner::default() }
@@ -409,6 +413,16 @@ mod tests {
             assert_eq!(deck.body(get(A, live)), shown(live, "later"));
             assert_eq!(deck.body(get(A, live)), shown(live, "later"));
         }
+    }
+
+    #[test]
+    fn a_short_id_where_config_says_so_is_renamed_in_answers_too() {
+        let ask = |policy: &str| request("POST x", &format!(r#"{{"policy":{{"ref":"{policy}"}}}}"#));
+        let told = |policy: &str| format!(r#"{{"ref":"{policy}","refs":["{policy}"],"n":"7"}}"#);
+        let also = ["json:/policy/ref", "json:/refs/*"].map(|place| PlacePattern::parse(place).unwrap());
+        let places = IdPlaces { also: also.into(), never: Vec::new() };
+        let mut deck = Deck::with(vec![answered(ask("7"), 200, told("7"))], &places);
+        assert_eq!(deck.body(ask("12")), told("12"));
     }
 
     #[test]

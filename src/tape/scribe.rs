@@ -13,7 +13,7 @@ use super::learning::Learner;
 use super::redact;
 use super::spelling::{Case, Spelling};
 use super::template::Template;
-use super::walk::IdPlaces;
+use super::walk::{IdPlaces, PlacePattern};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -49,7 +49,8 @@ pub fn tape_exchange(exchange: Exchange) -> Taped<Exchange> {
 pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     let mut learner = Learner::new(places.clone());
     exchanges.iter().for_each(|exchange| learner.study(exchange));
-    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once");
+    let fields = places.also.iter().filter_map(PlacePattern::member).collect();
+    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once").with_fields(fields);
     let entries: Vec<Entry> = exchanges.iter().map(|exchange| entry(exchange, &ids)).collect();
     let mut named = HashSet::new();
     for (number, entry) in (1..).zip(&entries) {

@@ -176,6 +176,12 @@ pub fn pointer(steps: &[Step<'_>]) -> String {
     pointer
 }
 
+/// The name that a step of a pointer spells.
+#[must_use]
+pub fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
 /// A rule's way to name places: a query option, or a JSON Pointer in which `*` stands for any one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlacePattern {
@@ -195,6 +201,15 @@ impl PlacePattern {
         let pointer = text.strip_prefix("json:")?.strip_prefix('/')?;
         let step = |text: &str| (text != "*").then(|| text.to_owned());
         Some(Self::Json(pointer.split('/').map(step).collect()))
+    }
+
+    /// The name of the member that is meant, if it has one.
+    #[must_use]
+    pub fn member(&self) -> Option<String> {
+        match self {
+            Self::Query(_) => None,
+            Self::Json(steps) => steps.iter().flatten().next_back().map(|step| unescaped(step)),
+        }
     }
 
     /// Whether `place`, or a value that it stands in, is meant.
