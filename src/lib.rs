@@ -8,9 +8,13 @@
 //!
 //! ```text
 //! main.rs              the program: arguments in, exit code out
-//! cli.rs               the command line: flags and environment over the settings
+//! cli/                 the command line: flags and environment over the settings
+//!   arguments.rs         what it may say
 //! app/                 puts the rooms together and runs them
 //!   run.rs               a recording or a replay, from the settings to the exit code
+//!   opening.rs           sessions opened, and what they recorded sealed
+//!   telling.rs           how a run went, to people and to files
+//!   explain.rs           what would answer a request
 //!   library.rs           the commands on cassettes
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
@@ -23,14 +27,19 @@
 //!   preface.rs           its first bytes
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form
+//!   naming.rs            which session a request belongs to
 //!   control.rs           the deck's own pages
 //!   answer.rs            one request in, one response out; faults become Graph-shaped errors
 //!   front.rs             what all connections share
 //!
 //! session/             FLOOR 3: one run
+//!   sessions.rs          its sessions, by name
 //!   record.rs            the recorder: asks Graph, writes it down
 //!   replay.rs            the player: finds it on tape, speaks it; no network, nothing to await
-//!   tally.rs             what happened
+//!   auto.rs              both: plays what is on tape, records the rest
+//!   tally.rs             what happens, counted
+//!   report.rs            what happened, to be told
+//!   rendering.rs         in the forms of others: JUnit, Markdown, annotations
 //!
 //! store/               FLOOR 2: what survives on disk
 //!   takes.rs             what recording needs of a store
@@ -61,6 +70,7 @@
 //!   body.rs              bodies in a cassette
 //!   cassette.rs          the file format and its versions
 //!   walk.rs              Place, and the one walk over every value of a message
+//!   ordering.rs          arrays whose order says nothing
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request
 //!   index.rs             a cassette made ready to answer
@@ -71,6 +81,9 @@
 //!   echo.rs              ignored places that an answer repeats
 //!   mint.rs              sealed ids: derived GUIDs that say what they stand for
 //!   miss.rs              why nothing answers
+//!   differences.rs       where a request differs from a recorded one
+//!   schema.rs            what a valid userStatus is
+//!   request_text.rs      requests that people write or copy
 //!   graph.rs             all that is peculiar to Microsoft Graph
 //!   exchange.rs          Request, Response, Exchange, and Taped
 //! platform.rs          FLOOR 1: what depends on the operating system

@@ -1,14 +1,18 @@
 //! Puts the rooms together and runs them; the one place that knows them all.
 
+pub mod explain;
 pub mod library;
+mod opening;
 pub mod run;
 mod sealing;
+mod telling;
 
 use crate::store::{cassettes, takes};
 use crate::wire::authority;
 use crate::{child, config};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why a command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +81,23 @@ impl Fault {
     }
 }
 
-/// Writes a line for people: in one piece, since a program behind the deck writes to the same place.
+/// Whether only what goes wrong is told.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Tells from now on only what goes wrong.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Writes a line for people.
 pub(crate) fn say(line: impl std::fmt::Display) {
+    if !QUIET.load(Ordering::Relaxed) {
+        complain(line);
+    }
+}
+
+/// Writes a line of what went wrong: in one piece, since a program behind the deck writes to the same place.
+pub(crate) fn complain(line: impl std::fmt::Display) {
     let line = format!("graphdeck: {line}\n");
     // Where standard error is gone there is nobody to tell.
     let _ = io::stderr().write_all(line.as_bytes());

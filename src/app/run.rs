@@ -1,45 +1,36 @@
-//! The two runs: a recording and a replay, from the settings to the exit code.
+//! A run, recording or replaying, from the settings to the exit code.
 
-use super::sealing::{discard, kept, load, resume, seal_take};
-use super::{Fault, say};
+use super::opening::{Opening, Recording};
+use super::{Fault, complain, say, telling};
 use crate::child::{self, Ended, Trust};
 use crate::config::Config;
-use crate::platform::{self, Signal, Signals};
+use crate::platform::{self, Signals};
 use crate::proxy::front::{Front, Hosts};
 use crate::proxy::server;
-use crate::session::Session;
-use crate::session::record::{self, Recorder};
-use crate::session::replay::Player;
-use crate::session::tally::{Mode, Report, Tally};
-use crate::store::cassettes::{self, Cassettes};
+use crate::session::report::Mode;
+use crate::session::sessions::Sessions;
+use crate::store::cassettes::Cassettes;
 use crate::store::journal::Journal;
-use crate::store::takes::Takes;
 use crate::tape::graph;
-use crate::tape::index::Index;
-use crate::tape::mint::Mint;
-use crate::tape::playing::Manner;
 use crate::tape::route::Route;
-use crate::tape::speaking::Policy;
 use crate::wire::authority::{self, Authority};
 use crate::wire::upstream::{self, Upstream};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Arrivals are numbered from the time at which a run began, so that a continued take goes on after its last one.
-const ARRIVAL_BITS: u32 = 20;
-
 /// What a run is given besides the settings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Run {
+    /// What it does.
+    pub mode: Mode,
     /// The cassette's name.
     pub cassette: String,
     /// The program to run, and its arguments; none to serve until a signal comes.
@@ -54,86 +45,88 @@ pub struct Run {
     pub report: Option<PathBuf>,
 }
 
-/// Records a cassette.
+/// Records, replays, or both.
 ///
 /// # Errors
-/// When the recording cannot start, or cannot be sealed.
-pub async fn record(config: Config, run: Run) -> Result<u8, Fault> {
-    let cassettes = Cassettes::new(config.cassettes.clone());
-    cassettes.path(&run.cassette)?;
+/// When the run cannot start.
+pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
+    Cassettes::new(config.cassettes.clone()).path(&run.cassette)?;
     check_report(&run)?;
     let signals = Signals::listen().map_err(Fault::System)?;
-    let upstream = upstream(&config)?;
-    let routes = if run.all { everything() } else { config.routes.clone() };
+    let upstream = if run.mode.reaches_graph() { Some(Arc::new(upstream(&config)?)) } else { None };
     let authority = Authority::open(&authority::default_dir()?)?;
     let listener = listen(&config.listen).await?;
-    let journal = Arc::new(Journal::open(&config.store)?);
-    let started = now();
-    let take = match run.append {
-        true => resume(&*journal, &cassettes, &run.cassette, started.as_secs()).await?,
-        false => journal.begin(&run.cassette, started.as_secs())?,
+    let recording = match upstream {
+        None => None,
+        Some(upstream) => Some(Recording {
+            journal: Arc::new(Journal::open(&config.store)?),
+            upstream,
+            routes: if run.all { everything() } else { config.routes.clone() },
+            append: run.append,
+            keep_ids: !run.no_recorded_ids,
+        }),
     };
-    let first_arrival = u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS;
-    let body_limit = config.body_limit;
-    let settings = record::Settings { upstream, store: journal.clone(), take, first_arrival, routes, body_limit };
-    let tally = Tally::new(Mode::Record, &run.cassette, 0);
-    let front = front(&config, authority, Session::Record(Box::new(Recorder::new(settings, tally))));
-    let ended = match serve(listener, &front, "recording", &run, signals).await {
+    let strict = config.strict && run.mode == Mode::Replay;
+    let opening = Opening::new(config.clone(), run.mode, &run.cassette, recording);
+    let first = opening.first().await?;
+    let sessions = Sessions::start(run.mode, &run.cassette, Box::new(opening.clone()), first);
+    let front = front(&config, authority, sessions);
+    let ended = match serve(listener, &front, &run, signals).await {
         Ok(ended) => ended,
         Err(fault) => {
-            discard(&*journal, take)?;
+            front.sessions.all().iter().try_for_each(|(_, session)| opening.discard(session))?;
             return Err(fault);
         }
     };
-    journal.close(take)?;
+    end(&front.sessions, &opening, &run, strict, ended).await
+}
+
+/// Seals what was recorded, tells what happened, and settles the exit code.
+async fn end(sessions: &Sessions, opening: &Opening, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fault> {
     if let Ended::AtOnce(signal) = ended {
-        say(format!("stopped at once; {}", kept(&*journal, take, &run.cassette)?));
+        for (_, session) in sessions.all() {
+            if let Some(kept) = opening.kept(&session)? {
+                say(format!("stopped at once; {kept}"));
+            }
+        }
+        if run.mode == Mode::Replay {
+            say(sessions.report().replayed());
+        }
         return Ok(signal.exit_code());
     }
     // A program that a signal ended may have been in the middle of its work.
-    let failed = matches!(ended, Ended::Exited { code, .. } if code != 0) || !front.session.tally().is_clean(false);
-    seal_take(&*journal, take, &cassettes, &run.cassette, failed, !run.no_recorded_ids, &config.rules)?;
-    finish(&front, &run, false, ended)
-}
-
-/// Replays a cassette.
-///
-/// # Errors
-/// When the replay cannot start.
-pub async fn replay(config: Config, run: Run) -> Result<u8, Fault> {
-    let cassettes = Cassettes::new(config.cassettes.clone());
-    let path = cassettes.path(&run.cassette)?;
-    check_report(&run)?;
-    let signals = Signals::listen().map_err(Fault::System)?;
-    let cassette = load(&cassettes, &config.store, &run.cassette, &config.rules)?;
-    // The text decides, not the file's bytes: a checkout may have changed its line ends.
-    let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
-    let tally = Tally::new(Mode::Replay, &run.cassette, cassette.entries.len());
-    let seed = match config.ids {
-        Policy::Random => uuid::Uuid::new_v4().to_string(),
-        Policy::Derive | Policy::Recorded => config.seed.clone(),
-    };
-    let index = Index::new(cassette, config.rules.clone(), Mint::new(&seed, &digest))
-        .map_err(|source| cassettes::Fault::Damaged { path, source })?;
-    let manner = Manner { policy: config.ids, strict: config.strict };
-    let authority = Authority::open(&authority::default_dir()?)?;
-    let listener = listen(&config.listen).await?;
-    let front = front(&config, authority, Session::Replay(Box::new(Player::new(index, manner, tally))));
-    let ended = serve(listener, &front, "replaying", &run, signals).await?;
-    say(front.session.tally().report().replayed());
-    if let Ended::AtOnce(signal) = ended {
-        return Ok(signal.exit_code());
+    if matches!(ended, Ended::Exited { code, .. } if code != 0) {
+        opening.fail();
     }
-    finish(&front, &run, config.strict, ended)
+    let mut own = 0;
+    for sealed in sessions.end_all().await {
+        own = own.max(if sealed.is_ok() { 0 } else { 2 });
+        match sealed {
+            Ok(line) => say(line),
+            Err(fault) => complain(fault),
+        }
+    }
+    let report = sessions.report();
+    telling::tell(&report, strict);
+    own = own.max(u8::from(!report.is_clean(strict)));
+    if let Err(fault) = telling::write(run.report.as_deref(), &report, strict) {
+        complain(fault);
+        own = 2;
+    }
+    // The program's own code comes first.
+    Ok(match ended {
+        Ended::Exited { code: code @ 1.., .. } => code,
+        _ => own,
+    })
 }
 
-fn front(config: &Config, authority: Authority, session: Session) -> Arc<Front> {
+fn front(config: &Config, authority: Authority, sessions: Sessions) -> Arc<Front> {
     let hosts = Hosts {
         graph: config.hosts.clone(),
         sign_in: graph::SIGN_IN_HOSTS.map(str::to_owned).into(),
         reverse: config.reverse.clone(),
     };
-    Arc::new(Front { session, authority, hosts, body_limit: config.body_limit })
+    Arc::new(Front { sessions, authority, hosts, body_limit: config.body_limit })
 }
 
 fn upstream(config: &Config) -> Result<Upstream, Fault> {
@@ -167,13 +160,7 @@ async fn listen(address: &str) -> Result<TcpListener, Fault> {
 }
 
 /// Serves the command, or until a signal comes, and lets the exchanges under way finish.
-async fn serve(
-    listener: TcpListener,
-    front: &Arc<Front>,
-    doing: &str,
-    run: &Run,
-    mut signals: Signals,
-) -> Result<Ended, Fault> {
+async fn serve(listener: TcpListener, front: &Arc<Front>, run: &Run, mut signals: Signals) -> Result<Ended, Fault> {
     let address = listener.local_addr().map_err(Fault::System)?;
     let child = match run.command.as_slice() {
         [] => None,
@@ -183,7 +170,10 @@ async fn serve(
             Some((child::start(command, &variables)?, trust))
         }
     };
-    say(format!("{doing} {} on http://{address}", run.cassette));
+    if run.mode.reaches_graph() {
+        say("this run reaches Microsoft Graph, and records what is said there");
+    }
+    say(format!("{} on http://{address}", run.mode.doing(&run.cassette)));
     if child.is_none() {
         let certificate = front.authority.public_file().display();
         say(format!("give programs HTTPS_PROXY=http://{address} and the certificate {certificate}; Ctrl-C ends this"));
@@ -240,46 +230,10 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Says what is to be said, writes the report, and settles the exit code.
-fn finish(front: &Front, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fault> {
-    let tally = front.session.tally();
-    let mut report = tally.report();
-    if let Session::Replay(player) = &front.session {
-        report.name_unused(player.unused());
-    }
-    report.asides(strict).iter().for_each(say);
-    let own = u8::from(!tally.is_clean(strict));
-    let own = match write_report(run, &report) {
-        Ok(()) => own,
-        Err(fault) => {
-            say(fault);
-            2
-        }
-    };
-    Ok(match ended {
-        // The program's own code comes first.
-        Ended::Exited { code: 0, .. } => own,
-        Ended::Exited { code, .. } => code,
-        Ended::AtOnce(signal) => Signal::exit_code(signal),
-    })
-}
-
 /// Sees before a run that its report can be written after it.
 fn check_report(run: &Run) -> Result<(), Fault> {
     let Some(path) = &run.report else { return Ok(()) };
+    telling::Form::of(path)?;
     let dir = platform::parent(path);
     tempfile::tempfile_in(dir).map(drop).map_err(|source| Fault::File { path: path.clone(), what: "written", source })
-}
-
-fn write_report(run: &Run, report: &Report) -> Result<(), Fault> {
-    let Some(path) = &run.report else { return Ok(()) };
-    platform::replace_file(path, |file| file.write_all(report.to_json().as_bytes())).map_err(|source| Fault::File {
-        path: path.clone(),
-        what: "written",
-        source,
-    })
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -9,7 +9,8 @@ use crate::tape::matching::Rules;
 use crate::tape::scribe;
 use std::path::Path;
 
-/// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands.
+/// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands; and says
+/// what came of it.
 pub(super) fn seal_take(
     store: &dyn Takes,
     take: u64,
@@ -18,7 +19,7 @@ pub(super) fn seal_take(
     failed: bool,
     keep_ids: bool,
     rules: &Rules,
-) -> Result<(), Fault> {
+) -> Result<String, Fault> {
     let exchanges = store.read(take)?;
     if exchanges.is_empty() {
         store.remove(take)?;
@@ -29,13 +30,11 @@ pub(super) fn seal_take(
         };
         // What failed is told elsewhere; where nothing did, nothing came.
         let hint = if failed { "" } else { " (did the program go through the proxy?)" };
-        say(format!("nothing was recorded, so {as_it_was}{hint}"));
-        return Ok(());
+        return Ok(format!("nothing was recorded, so {as_it_was}{hint}"));
     }
     if failed && cassettes.contains(name)? {
         let kept = kept(store, take, name)?;
-        say(format!("the recording failed, so {name} stays as it was; {kept}"));
-        return Ok(());
+        return Ok(format!("the recording failed, so {name} stays as it was; {kept}"));
     }
     let mut cassette = scribe::seal(&exchanges, rules.ids());
     if !keep_ids {
@@ -50,8 +49,12 @@ pub(super) fn seal_take(
     };
     let path = cassettes.write(name, &cassette)?;
     store.remove(take)?;
-    say(format!("recorded {} to {}{replaced}", count(exchanges.len() as u64), path.display()));
-    Ok(())
+    Ok(format!("recorded {} to {}{replaced}", count(exchanges.len() as u64), path.display()))
+}
+
+/// How many exchanges a take has.
+pub(super) fn exchanges_of(store: &dyn Takes, take: u64) -> Result<u64, Fault> {
+    Ok(store.takes()?.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges))
 }
 
 /// The take that a recording continues: an interrupted one, or a new one that begins with what is sealed.
@@ -76,14 +79,12 @@ pub(super) async fn resume(store: &dyn Takes, cassettes: &Cassettes, name: &str,
 
 /// Removes a take of a run that did not come to begin, unless it had exchanges before.
 pub(super) fn discard(store: &dyn Takes, take: u64) -> Result<(), Fault> {
-    let continued = store.takes()?.iter().any(|found| found.id == take && found.exchanges > 0);
-    if continued { Ok(()) } else { Ok(store.remove(take)?) }
+    if exchanges_of(store, take)? > 0 { Ok(()) } else { Ok(store.remove(take)?) }
 }
 
 /// Where a take is kept that was not sealed.
 pub(super) fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
-    let takes = store.takes()?;
-    let exchanges = takes.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges);
+    let exchanges = exchanges_of(store, take)?;
     if exchanges == 0 {
         store.remove(take)?;
         return Ok("nothing was recorded".to_owned());

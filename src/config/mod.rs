@@ -2,10 +2,11 @@
 
 mod written;
 
-use crate::tape::matching::{Rule, Rules};
+use crate::tape::matching::{Repeat, Rule, Rules};
 use crate::tape::route::Route;
 use crate::tape::speaking::Policy;
 use crate::tape::walk::{IdPlaces, PlacePattern};
+use crate::tape::{graph, redact};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use written::{At, Written, WrittenRule};
@@ -129,7 +130,8 @@ impl Written {
         put(&mut self.seed, own.seed);
         put(&mut self.also, own.also);
         put(&mut self.never, own.never);
-        for rule in own.rules.into_iter().flatten() {
+        for mut rule in own.rules.into_iter().flatten() {
+            rule.own = true;
             let rules = self.rules.get_or_insert_default();
             rules.retain(|shipped| !rule.is_for_the_route_of(shipped));
             rules.push(rule);
@@ -200,21 +202,57 @@ impl WrittenRule {
     }
 
     fn check(self, faults: &mut Vec<written::Fault>) -> Option<Rule> {
-        let (Some(route), Some(ignore)) = (self.route, self.ignore) else {
+        let says = self.ignore.is_some() || self.headers.is_some() || self.order.is_some() || self.repeat.is_some();
+        let Some(route) = self.route.filter(|_| says) else {
             let example = "route = \"POST /**/userStatuses\" and ignore = [\"json:/status\"]";
-            faults.push((self.line, format!("match: a rule has both a route and what to ignore, such as {example}")));
+            let why = format!("match: a rule has a route and says something of it, such as {example}");
+            faults.push((self.line, why));
             return None;
         };
-        let ignore = each("match.ignore", ignore.value, faults, |text| {
-            let wrong = || format!("`{text}` names no place: write `json:/POINTER` or `query:NAME`");
-            PlacePattern::parse(text).ok_or_else(wrong)
-        });
-        let parsed = Route::parse(&route.value);
-        parsed
-            .map(|route| Rule { route, ignore })
-            .map_err(|why| faults.push((route.line, format!("match.route: {why}"))))
-            .ok()
+        let items = |list: Option<At<Vec<At<String>>>>| list.map(|list| list.value).unwrap_or_default();
+        let ignore = each("match.ignore", items(self.ignore), faults, parse_place);
+        let headers = each("match.headers", items(self.headers), faults, check_header);
+        let unordered = one_of("match.order", self.order, [("recorded", false), ("any", true)], faults);
+        let repeats = [("derive", Repeat::Derive), ("last", Repeat::Last), ("miss", Repeat::Miss)];
+        let repeat = one_of("match.repeat", self.repeat, repeats, faults);
+        let parsed = Route::parse(&route.value).map_err(|why| faults.push((route.line, format!("match.route: {why}"))));
+        let line = self.own.then_some(self.line);
+        Some(Rule { route: parsed.ok()?, ignore, headers, unordered, repeat, line })
     }
+}
+
+/// Reads a place of a request.
+fn parse_place(text: &str) -> Result<PlacePattern, String> {
+    let wrong = || format!("`{text}` names no place: write `json:/POINTER`, `query:NAME` or `header:NAME`");
+    PlacePattern::parse(text).ok_or_else(wrong)
+}
+
+/// Sees that a header can be compared: that it has a name, and is on tape.
+fn check_header(text: &str) -> Result<String, String> {
+    let name = http::HeaderName::try_from(text).map_err(|_| format!("`{text}` is no name of a header"))?;
+    match name.as_str() {
+        name if redact::is_secret_header(name) => Err(format!("`{name}` is a secret, and never on tape")),
+        name if graph::is_passing_request_header(name) => {
+            Err(format!("`{name}` differs from run to run, and is not on tape"))
+        }
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// What one of some words means.
+fn one_of<T: Copy, const N: usize>(
+    key: &str,
+    written: Option<At<String>>,
+    words: [(&str, T); N],
+    faults: &mut Vec<written::Fault>,
+) -> Option<T> {
+    let written = written?;
+    let meant = words.iter().find(|(word, _)| *word == written.value).map(|(_, meant)| *meant);
+    if meant.is_none() {
+        let words = words.map(|(word, _)| format!("`{word}`")).join(", ");
+        faults.push((written.line, format!("{key}: `{}` is none of {words}", written.value)));
+    }
+    meant
 }
 
 /// Reads `json:/POINTER`, a place in bodies.
@@ -334,7 +372,10 @@ never = ["query:a"]
 
 [[match]]
 route = "x"
-ignore = ["header:prefer", "json:/a"]
+ignore = ["headers:prefer", "json:/a"]
+headers = ["Authorization", "Date", "a b", "Prefer"]
+order = "none"
+repeat = "always"
 
 [[match]]
 route = "GET /x"

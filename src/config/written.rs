@@ -40,6 +40,11 @@ pub(super) struct WrittenRule {
     pub(super) line: usize,
     pub(super) route: Option<At<String>>,
     pub(super) ignore: Option<At<Vec<At<String>>>>,
+    pub(super) headers: Option<At<Vec<At<String>>>>,
+    pub(super) order: Option<At<String>>,
+    pub(super) repeat: Option<At<String>>,
+    /// Whether it stands in the user's file, not in the shipped one.
+    pub(super) own: bool,
 }
 
 pub(super) const ROOT_KEYS: [&str; 10] =
@@ -48,7 +53,7 @@ pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
 pub(super) const RECORD_KEYS: [&str; 4] = ["routes", "connect_to", "upstream_ca", "timeout"];
 pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
 pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
-const MATCH_KEYS: [&str; 2] = ["route", "ignore"];
+pub(super) const MATCH_KEYS: [&str; 5] = ["route", "ignore", "headers", "order", "repeat"];
 
 impl Written {
     /// Reads a file's text; what is wrong in it comes as lines of words, in the order of the file.
@@ -186,6 +191,9 @@ impl Reader<'_> {
             let mut rule = WrittenRule { line: self.line(item.span().start), ..WrittenRule::default() };
             self.section("match", item, &MATCH_KEYS, |reader, key, value| match key {
                 "route" => rule.route = reader.string("match.route", value),
+                "headers" => rule.headers = reader.list("match.headers", value),
+                "order" => rule.order = reader.string("match.order", value),
+                "repeat" => rule.repeat = reader.string("match.repeat", value),
                 _ => rule.ignore = reader.list("match.ignore", value),
             });
             rules.push(rule);

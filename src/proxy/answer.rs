@@ -1,10 +1,11 @@
 //! One request in, one response out; every fault becomes a Graph-shaped error here.
 
 use super::front::Front;
-use crate::session::record;
+use crate::session::auto::Auto;
 use crate::session::replay::Player;
-use crate::session::{Session, Target};
+use crate::session::{HostKind, Session, Target, record, report, sessions};
 use crate::tape::miss::Miss;
+use crate::tape::playing::Answer;
 use crate::tape::{graph, scribe};
 use crate::wire::coding;
 use crate::wire::message::{self, Body, Read};
@@ -22,11 +23,14 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Nothing on tape answers.
-    #[error("no recorded answer for {}: {}. {}", .0.request, .0.message, .0.way_out)]
+    #[error("no recorded answer for {}: {}", .0.request, .0.sentence())]
     Miss(Box<Miss>),
     /// A replay would have to reach the network.
     #[error("{0} is not on tape, and a replay does not reach the network")]
     Offline(String),
+    /// The session cannot be had.
+    #[error(transparent)]
+    Session(#[from] sessions::Fault),
     /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),
@@ -55,16 +59,13 @@ impl From<record::Fault> for Fault {
 }
 
 /// Answers a request that is for `target`.
-pub async fn answer(front: &Front, request: Request<Body>, target: &Target) -> Response<Body> {
+pub async fn answer(front: &Front, session: &Session, request: Request<Body>, target: &Target) -> Response<Body> {
     let mark = request.headers().get(&CLIENT_REQUEST_ID).cloned();
-    let outcome = match &front.session {
+    let limit = front.body_limit;
+    let outcome = match session {
         Session::Record(recorder) => recorder.answer(request, target).await.map_err(Fault::from),
-        Session::Replay(player) => replay(player, request, target, front.body_limit).await.map(|mut response| {
-            if let Some(mark) = mark.clone() {
-                response.headers_mut().insert(CLIENT_REQUEST_ID, mark);
-            }
-            response
-        }),
+        Session::Replay(player) => replay(player, request, target, limit, mark.as_ref()).await,
+        Session::Auto(auto) => play_or_record(auto, request, target, limit, mark.as_ref()).await,
     };
     outcome.unwrap_or_else(|fault| refuse(&fault, mark))
 }
@@ -74,6 +75,7 @@ async fn replay(
     request: Request<Body>,
     target: &Target,
     limit: usize,
+    mark: Option<&HeaderValue>,
 ) -> Result<Response<Body>, Fault> {
     let (head, body) = request.into_parts();
     let body = match message::read(body, limit).await.map_err(Fault::Client)? {
@@ -82,16 +84,53 @@ async fn replay(
     };
     let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
     let played = player.answer(&scribe::tape_request(request)).map_err(Fault::Miss)?;
+    Ok(spoken(played, mark))
+}
+
+/// Plays what is on tape, and asks for the rest; a request to a host that is not Graph's is never on tape.
+async fn play_or_record(
+    auto: &Auto,
+    request: Request<Body>,
+    target: &Target,
+    limit: usize,
+    mark: Option<&HeaderValue>,
+) -> Result<Response<Body>, Fault> {
+    if target.kind != HostKind::Graph {
+        return Ok(auto.recorder.answer(request, target).await?);
+    }
+    let (head, body) = request.into_parts();
+    let body = match message::read(body, limit).await.map_err(Fault::Client)? {
+        Read::Whole(bytes) => {
+            // What cannot be decoded is not on tape.
+            let taped = message::owned_request(&head, &target.host, &bytes, limit).map(scribe::tape_request);
+            if let Some(played) = taped.ok().and_then(|request| auto.player.find(&request).ok()) {
+                return Ok(spoken(played, mark));
+            }
+            message::full(bytes)
+        }
+        Read::TooLarge(body) => body,
+    };
+    Ok(auto.recorder.answer(Request::from_parts(head, body), target).await?)
+}
+
+/// An answer from tape as it goes to the client, with the mark of the client's call.
+fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
     let mut response = message::to_http(played.response);
     let told = format!("replay; exchange={}", played.exchange);
     response.headers_mut().insert(DECK, HeaderValue::try_from(told).expect("digits make a header"));
-    Ok(response)
+    if let Some(mark) = mark {
+        response.headers_mut().insert(CLIENT_REQUEST_ID, mark.clone());
+    }
+    response
 }
 
 /// A fault as Graph would put it, so that SDKs show its message.
 #[must_use]
 pub fn refuse(fault: &Fault, mark: Option<HeaderValue>) -> Response<Body> {
-    tracing::warn!("{}: {fault}", fault.kind());
+    match fault {
+        Fault::Miss(miss) => tracing::warn!("miss: {miss}"),
+        _ => tracing::warn!("{}: {fault}", fault.kind()),
+    }
     let mut inner = match fault {
         Fault::Miss(miss) => miss_details(miss),
         _ => Vec::new(),
@@ -112,16 +151,12 @@ pub fn refuse(fault: &Fault, mark: Option<HeaderValue>) -> Response<Body> {
 }
 
 fn miss_details(miss: &Miss) -> Vec<(&'static str, Value)> {
-    let mut details = Vec::new();
-    if let Some(nearest) = miss.nearest {
-        details.push(("nearestExchange", json!(nearest)));
-    }
-    if let Some(difference) = &miss.difference {
-        details.push(("place", json!(difference.place.to_string())));
-        details.push(("recorded", json!(difference.recorded)));
-        details.push(("got", json!(difference.got)));
-    }
-    details
+    vec![
+        ("reason", json!(miss.reason.as_str())),
+        ("hints", json!(miss.hints)),
+        ("nearest", json!(report::near(miss))),
+        ("wayOut", json!(miss.way_out)),
+    ]
 }
 
 impl Fault {
@@ -130,7 +165,7 @@ impl Fault {
         match self {
             Self::Miss(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Offline(_) => StatusCode::FORBIDDEN,
-            Self::BadRequest(_) | Self::Coding(_) | Self::Client(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Coding(_) | Self::Client(_) | Self::Session(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream(upstream::Fault::Silent { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,

@@ -4,9 +4,11 @@ use super::answer::{self, Fault};
 use super::control;
 use super::forward::{self, Connect};
 use super::front::Front;
+use super::naming;
 use super::preface::{self, Opening};
 use super::reverse::{self, Via};
 use crate::session::Session;
+use crate::session::sessions::Name;
 use crate::wire::message::{self, Body};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
@@ -14,7 +16,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +50,9 @@ pub struct Context {
     /// How far the deck is with its end; it waits until nobody holds this any more.
     pub ending: watch::Receiver<Ending>,
     /// The address at which the client came in.
-    pub local: IpAddr,
+    pub local: SocketAddr,
+    /// The session that the client named when it came in.
+    pub session: Name,
 }
 
 impl Context {
@@ -122,7 +126,7 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
     let hosts = &context.front.hosts;
     match (via, named) {
         (Via::As(target), _) => Some((super::front::split_port(&target.host).0.to_owned(), Via::As(target))),
-        (Via::Own, None) => Some((context.local.to_canonical().to_string(), Via::Own)),
+        (Via::Own, None) => Some((context.local.ip().to_canonical().to_string(), Via::Own)),
         (Via::Own, Some("localhost")) => Some(("localhost".to_owned(), Via::Own)),
         (Via::Own, Some(name)) => {
             let opened = context.front.opens(hosts.kind(name));
@@ -171,34 +175,48 @@ fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered 
     Box::pin(async move { Ok(dispatch(context, &via, request).await) })
 }
 
-async fn dispatch(context: Context, via: &Via, request: Request<Incoming>) -> Response<Body> {
-    if request.method() == Method::CONNECT {
-        return connect(context, request).await.unwrap_or_else(|fault| answer::refuse(&fault, None));
+async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -> Response<Body> {
+    if control::is_for_us(via, context.local, &request) {
+        return control::answer(&context.front, context.local, request.map(message::streaming)).await;
     }
+    let is_connect = request.method() == Method::CONNECT;
+    let own_address = *via == Via::Own && !is_connect && request.uri().scheme().is_none();
+    let named = naming::by_proxy(request.headers()).and_then(|by_proxy| {
+        let named = naming::take(&mut request, own_address)?.or(by_proxy);
+        Ok(named.unwrap_or_else(|| context.session.clone()))
+    });
+    let session = match named {
+        Ok(name) => context.front.sessions.get(&name).await.map(|session| (name, session)).map_err(Fault::from),
+        Err(fault) => Err(fault),
+    };
+    match session {
+        Ok((name, session)) if is_connect => connect(Context { session: name, ..context }, &session, request).await,
+        Ok((_, session)) => ask(&context, &session, via, request).await,
+        Err(fault) => answer::refuse(&fault, None),
+    }
+}
+
+async fn ask(context: &Context, session: &Session, via: &Via, request: Request<Incoming>) -> Response<Body> {
     let front = &context.front;
-    let own_page = control::answer(front, via, &request);
-    if let Some(page) = own_page {
-        return page;
-    }
     let in_absolute_form = *via == Via::Own && request.version() < Version::HTTP_2 && request.uri().scheme().is_some();
     let target =
         if in_absolute_form { forward::absolute(front, request.uri()) } else { reverse::target(front, via, &request) };
     match target {
-        Ok(target) => answer::answer(front, request.map(message::streaming), &target).await,
-        Err(fault) => refuse(front, &fault),
+        Ok(target) => answer::answer(front, session, request.map(message::streaming), &target).await,
+        Err(fault) => refuse(session, &fault),
     }
 }
 
-fn refuse(front: &Front, fault: &Fault) -> Response<Body> {
+fn refuse(session: &Session, fault: &Fault) -> Response<Body> {
     if let Fault::Offline(host) = fault {
-        front.session.tally().refused(host);
+        session.tally().refused(host);
     }
     answer::refuse(fault, None)
 }
 
-async fn connect(context: Context, mut request: Request<Incoming>) -> Result<Response<Body>, Fault> {
-    let front = Arc::clone(&context.front);
-    match forward::connect(&front, request.uri()) {
+async fn connect(context: Context, session: &Session, mut request: Request<Incoming>) -> Response<Body> {
+    let connect = forward::connect(&context.front, request.uri());
+    let outcome = match connect {
         Ok(Connect::Open(target)) => {
             let upgrade = hyper::upgrade::on(&mut request);
             context.clone().spawn(async move {
@@ -208,16 +226,20 @@ async fn connect(context: Context, mut request: Request<Incoming>) -> Result<Res
             });
             Ok(Response::new(message::empty()))
         }
-        Ok(Connect::Tunnel(authority)) => tunnel(context, request, &authority).await,
-        Err(fault) => Ok(refuse(&front, &fault)),
-    }
+        Ok(Connect::Tunnel(authority)) => tunnel(context, session, request, &authority).await,
+        Err(fault) => Err(fault),
+    };
+    outcome.unwrap_or_else(|fault| refuse(session, &fault))
 }
 
 /// Connects a client with a host that is not Graph's, unopened.
-async fn tunnel(context: Context, mut request: Request<Incoming>, authority: &str) -> Result<Response<Body>, Fault> {
-    let Session::Record(recorder) = &context.front.session else {
-        return Err(Fault::Offline(authority.to_owned()));
-    };
+async fn tunnel(
+    context: Context,
+    session: &Session,
+    mut request: Request<Incoming>,
+    authority: &str,
+) -> Result<Response<Body>, Fault> {
+    let recorder = session.recorder().ok_or_else(|| Fault::Offline(authority.to_owned()))?;
     let mut outside = recorder.tunnel(authority).await?;
     let upgrade = hyper::upgrade::on(&mut request);
     context.clone().spawn(async move {

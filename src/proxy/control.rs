@@ -1,48 +1,185 @@
-//! The deck's own pages, on its own address: health, report, root certificate.
+//! The deck's own pages, on its own address: health, report, root certificate, sessions.
 
-use super::front::Front;
+use super::front::{Front, split_port};
 use super::reverse::Via;
-use crate::session::Session;
-use crate::wire::message::{self, Body};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use crate::session::sessions::{Fault, Name, Wanted};
+use crate::wire::message::{self, Body, Read};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use serde::Deserialize;
+use serde_json::json;
+use std::net::SocketAddr;
 
 /// Below this path the deck speaks of itself; Graph has no such path.
 const ROOT: &str = "/_graphdeck/";
+/// Below this one, requests for Graph name their session.
+pub const SESSION_PATH: &str = "/_graphdeck/s/";
+/// The name by which the deck is reached through itself as a proxy.
+const OWN_NAME: &str = "graphdeck.local";
+/// How browsers tell from where a request comes.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The description of these pages.
+const OPENAPI: &str = include_str!("../../docs/openapi.json");
+/// The largest request that is read, in bytes.
+const LIMIT: usize = 64 * 1024;
 
-/// Answers a request for one of the deck's own pages; `None` when it is for something else.
-#[must_use]
-pub fn answer<B>(front: &Front, via: &Via, request: &Request<B>) -> Option<Response<Body>> {
-    let page = request.uri().path().strip_prefix(ROOT)?;
-    if *via != Via::Own {
-        return None;
+/// What is wrong with a request for a page.
+struct Refusal(StatusCode, String);
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        let status = match fault {
+            Fault::Name(_) | Fault::Refused(_) | Fault::Cannot { .. } => StatusCode::BAD_REQUEST,
+            Fault::Open(_) => StatusCode::CONFLICT,
+            Fault::Unknown(_) => StatusCode::NOT_FOUND,
+            Fault::TooMany => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self(status, fault.to_string())
     }
-    let mode = match front.session {
-        Session::Record(_) => "record",
-        Session::Replay(_) => "replay",
-    };
-    Some(match (request.method(), page) {
-        (&Method::GET, "health") => json(format!("{{\"status\":\"ok\",\"mode\":\"{mode}\"}}\n")),
-        (&Method::GET, "report") => json(front.session.tally().report().to_json()),
-        (&Method::GET, "ca.pem") => typed("application/x-pem-file", front.authority.root_pem()),
-        _ => {
-            let mut response = typed("text/plain; charset=utf-8", page_list());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
+}
+
+/// Whether a request is for one of the deck's own pages: by its own address, or as a proxy's client by its own name.
+#[must_use]
+pub fn is_for_us<B>(via: &Via, local: SocketAddr, request: &Request<B>) -> bool {
+    if *via != Via::Own || request.uri().path().starts_with(SESSION_PATH) {
+        return false;
+    }
+    let in_absolute_form = request.version() < Version::HTTP_2 && request.uri().scheme().is_some();
+    match request.uri().authority().filter(|_| in_absolute_form) {
+        Some(authority) if split_port(authority.as_str()).0.eq_ignore_ascii_case(OWN_NAME) => true,
+        Some(authority) => {
+            let (host, port) = split_port(authority.as_str());
+            let ours = host.eq_ignore_ascii_case("localhost") || host.parse() == Ok(local.ip());
+            ours && port == Some(&local.port().to_string()) && request.uri().path().starts_with(ROOT)
         }
+        None => request.uri().path().starts_with(ROOT),
+    }
+}
+
+/// Answers a request for one of the deck's own pages.
+pub async fn answer(front: &Front, local: SocketAddr, request: Request<Body>) -> Response<Body> {
+    let outcome = match from_elsewhere(&request) {
+        None => page(front, local, request).await,
+        Some(why) => Err(Refusal(StatusCode::FORBIDDEN, why)),
+    };
+    outcome.unwrap_or_else(|Refusal(status, why)| {
+        let body = json!({ "error": { "code": status.canonical_reason(), "message": why } });
+        typed(status, "application/json", format!("{body}\n"))
     })
 }
 
-fn page_list() -> String {
-    ["health", "report", "ca.pem"].map(|page| format!("GET {ROOT}{page}\n")).concat()
+/// Why a request is not from a program on this machine, if it is not: a page in a browser can be made to send requests
+/// to this address, but neither hides its origin nor makes up a host.
+fn from_elsewhere<B>(request: &Request<B>) -> Option<String> {
+    let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let host = authority.or_else(|| header(&HOST)).unwrap_or_default();
+    let (name, _) = split_port(host);
+    let literal = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    if !literal && !name.eq_ignore_ascii_case("localhost") && !name.eq_ignore_ascii_case(OWN_NAME) {
+        return Some(format!(
+            "`{host}` is not how the deck is called here: use its IP address, `localhost`, or `{OWN_NAME}` through the proxy"
+        ));
+    }
+    let own = format!("http://{host}");
+    let foreign = header(&ORIGIN).is_some_and(|origin| !origin.eq_ignore_ascii_case(&own))
+        || header(&FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    foreign.then(|| "a page from elsewhere may not use the deck".to_owned())
 }
 
-fn json(text: String) -> Response<Body> {
-    typed("application/json", text)
+/// What is asked of a new session.
+#[derive(Deserialize)]
+struct New {
+    name: String,
+    #[serde(flatten)]
+    wanted: serde_json::Map<String, serde_json::Value>,
 }
 
-fn typed(kind: &'static str, text: String) -> Response<Body> {
+async fn page(front: &Front, local: SocketAddr, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    let path = request.uri().path();
+    let path = path.strip_prefix(ROOT).unwrap_or_else(|| path.trim_start_matches('/')).to_owned();
+    let (method, sessions) = (request.method().clone(), &front.sessions);
+    let steps: Vec<&str> = path.split('/').collect();
+    match (method.as_str(), steps.as_slice()) {
+        ("GET", ["health"]) => Ok(ok(json!({ "status": "ok", "mode": sessions.mode() }).to_string() + "\n")),
+        ("GET", ["report"]) => Ok(ok(sessions.report().to_json())),
+        ("GET", ["ca.pem"]) => Ok(typed(StatusCode::OK, "application/x-pem-file", front.authority.root_pem())),
+        ("GET", ["openapi.json"]) => Ok(ok(OPENAPI.to_owned())),
+        ("GET", ["sessions"]) => Ok(ok(list(front))),
+        ("POST", ["sessions"]) => open(front, local, request).await,
+        ("GET", ["sessions", name]) => {
+            let name = Name::parse(name)?;
+            let found = sessions.all().into_iter().find(|(open, _)| *open == name);
+            let (_, session) = found.ok_or(Fault::Unknown(name))?;
+            Ok(ok(session.report().to_json()))
+        }
+        ("POST", ["sessions", name, "reset"]) => {
+            let session = sessions.reset(&Name::parse(name)?).await?;
+            Ok(ok(session.report().to_json()))
+        }
+        ("DELETE", ["sessions", name]) => {
+            let (report, sealed) = sessions.close(&Name::parse(name)?).await?;
+            let closed = json!({ "report": report, "sealed": sealed });
+            Ok(ok(format!("{closed:#}\n")))
+        }
+        _ => Err(no_page(&method, &path)),
+    }
+}
+
+fn no_page(method: &Method, path: &str) -> Refusal {
+    const PAGES: &str = "GET health, report, ca.pem, openapi.json, sessions, sessions/NAME; POST sessions, \
+                         sessions/NAME/reset; DELETE sessions/NAME";
+    let status = if path.starts_with("sessions") { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
+    Refusal(status, format!("there is no page {method} {ROOT}{path}; there are {PAGES}"))
+}
+
+fn list(front: &Front) -> String {
+    let told = |(_, session): &(Name, std::sync::Arc<crate::session::Session>)| {
+        let report = session.report();
+        json!({
+            "name": report.name, "cassette": report.cassette, "exchanges": report.exchanges,
+            "answered": report.answered, "missed": report.missed, "recorded": report.recorded,
+        })
+    };
+    let sessions: Vec<_> = front.sessions.all().iter().map(told).collect();
+    format!("{:#}\n", json!({ "sessions": sessions }))
+}
+
+async fn open(front: &Front, local: SocketAddr, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    let bad = |why: String| Refusal(StatusCode::BAD_REQUEST, why);
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("application/json") {
+        let why = format!("the body must be application/json, not `{kind}`");
+        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    }
+    let body = match message::read(request.into_body(), LIMIT).await {
+        Ok(Read::Whole(body)) => body,
+        Ok(Read::TooLarge(_)) => return Err(bad(format!("the body is larger than {LIMIT} bytes"))),
+        Err(why) => return Err(bad(format!("the body broke off: {why}"))),
+    };
+    let example = "such as {\"name\": \"login-test\", \"cassette\": \"login\", \"strict\": true}";
+    let New { name, wanted } = serde_json::from_slice(&body)
+        .map_err(|why| bad(format!("the body is no session: {why}; write one {example}")))?;
+    let wanted: Wanted = serde_json::from_value(wanted.into())
+        .map_err(|why| bad(format!("the body is no session: {why}; write one {example}")))?;
+    let name = Name::parse(&name)?;
+    let session = front.sessions.open(&name, wanted).await?;
+    let opened = json!({
+        "name": name.as_str(),
+        "cassette": session.tally().cassette(),
+        "proxy": format!("http://{name}@{local}"),
+        "url": format!("http://{local}{SESSION_PATH}{name}"),
+    });
+    Ok(typed(StatusCode::CREATED, "application/json", format!("{opened:#}\n")))
+}
+
+fn ok(text: String) -> Response<Body> {
+    typed(StatusCode::OK, "application/json", text)
+}
+
+fn typed(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(message::full(text));
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

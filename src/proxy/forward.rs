@@ -2,7 +2,7 @@
 
 use super::answer::Fault;
 use super::front::{Front, split_port};
-use crate::session::{HostKind, Session, Target};
+use crate::session::{HostKind, Target};
 use http::Uri;
 
 /// What to do with a CONNECT.
@@ -28,9 +28,10 @@ pub fn connect(front: &Front, uri: &Uri) -> Result<Connect, Fault> {
     if front.opens(kind) {
         return Ok(Connect::Open(front.hosts.target(authority, true)));
     }
-    match &front.session {
-        Session::Record(_) => Ok(Connect::Tunnel(authority.to_owned())),
-        Session::Replay(_) => Err(Fault::Offline(authority.to_ascii_lowercase())),
+    if front.sessions.mode().reaches_graph() {
+        Ok(Connect::Tunnel(authority.to_owned()))
+    } else {
+        Err(Fault::Offline(authority.to_ascii_lowercase()))
     }
 }
 
@@ -44,8 +45,8 @@ pub fn absolute(front: &Front, uri: &Uri) -> Result<Target, Fault> {
         return Err(Fault::BadRequest(format!("`{uri}` names no host")));
     }
     let target = front.hosts.target(authority, uri.scheme_str() == Some("https"));
-    match &front.session {
-        Session::Replay(_) if target.kind == HostKind::Other => Err(Fault::Offline(target.host)),
-        _ => Ok(target),
+    if target.kind == HostKind::Other && !front.sessions.mode().reaches_graph() {
+        return Err(Fault::Offline(target.host));
     }
+    Ok(target)
 }

@@ -1,6 +1,8 @@
 //! What every connection shares: the session, the authority, and which hosts are what.
 
-use crate::session::{HostKind, Session, Target};
+use crate::session::report::Mode;
+use crate::session::sessions::Sessions;
+use crate::session::{HostKind, Target};
 use crate::wire::authority::Authority;
 
 /// The hosts that the deck knows, in lower case.
@@ -57,8 +59,8 @@ pub fn split_port(authority: &str) -> (&str, Option<&str>) {
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Front {
-    /// The session that answers.
-    pub session: Session,
+    /// The sessions that answer.
+    pub sessions: Sessions,
     /// Signs certificates for the hosts that are opened.
     pub authority: Authority,
     /// The hosts that are known.
@@ -75,7 +77,7 @@ impl Front {
     pub fn opens(&self, kind: HostKind) -> bool {
         match kind {
             HostKind::Graph => true,
-            HostKind::SignIn => matches!(self.session, Session::Replay(_)),
+            HostKind::SignIn => self.sessions.mode() == Mode::Replay,
             HostKind::Other => false,
         }
     }

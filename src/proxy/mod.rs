@@ -5,6 +5,7 @@ pub mod connection;
 pub mod control;
 pub mod forward;
 pub mod front;
+pub mod naming;
 pub mod preface;
 pub mod reverse;
 pub mod server;

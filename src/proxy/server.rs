@@ -3,8 +3,8 @@
 use super::connection::{self, Context, Ending};
 use super::front::Front;
 use super::reverse::Via;
+use crate::session::sessions::Name;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -44,8 +44,8 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<O
 
 fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
-    let local = stream.set_nodelay(true).and_then(|()| stream.local_addr()).map(|address: SocketAddr| address.ip());
+    let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     let Ok(local) = local else { return };
-    let context = Context { front: Arc::clone(front), ending, local };
+    let context = Context { front: Arc::clone(front), ending, local, session: Name::default() };
     context.clone().spawn(connection::serve(context, stream, Via::Own));
 }

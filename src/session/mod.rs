@@ -1,11 +1,17 @@
-//! Floor 3, one run: a session records or replays, and that is chosen once.
+//! Floor 3, one run: sessions that record or replay, and that is chosen once.
 
+pub mod auto;
 pub mod record;
+pub mod rendering;
 pub mod replay;
+pub mod report;
+pub mod sessions;
 pub mod tally;
 
+use auto::Auto;
 use record::Recorder;
 use replay::Player;
+use report::SessionReport;
 use tally::Tally;
 
 /// One run of one program.
@@ -15,16 +21,40 @@ pub enum Session {
     Record(Box<Recorder>),
     /// Answers from tape. Nothing in it can reach a network.
     Replay(Box<Player>),
+    /// Answers from tape what is on it, and records the rest.
+    Auto(Box<Auto>),
 }
 
 impl Session {
-    /// What has happened so far.
+    /// What has happened so far, to be added to.
     #[must_use]
     pub fn tally(&self) -> &Tally {
         match self {
             Self::Record(recorder) => recorder.tally(),
             Self::Replay(player) => player.tally(),
+            Self::Auto(auto) => auto.player.tally(),
         }
+    }
+
+    /// The part that reaches the network, if there is one.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&Recorder> {
+        match self {
+            Self::Record(recorder) => Some(recorder),
+            Self::Replay(_) => None,
+            Self::Auto(auto) => Some(&auto.recorder),
+        }
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn report(&self) -> SessionReport {
+        let unused = match self {
+            Self::Record(_) => Vec::new(),
+            Self::Replay(player) => player.unused(),
+            Self::Auto(auto) => auto.player.unused(),
+        };
+        self.tally().report(unused)
     }
 }
 

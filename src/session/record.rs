@@ -14,12 +14,13 @@ use http::request::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpStream;
+use tokio::sync::RwLock;
 
 /// What a recorder works with.
 #[derive(Debug)]
 pub struct Settings {
     /// The way to Graph.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// Where exchanges go.
     pub store: Arc<dyn Takes>,
     /// The take that they belong to.
@@ -37,7 +38,9 @@ pub struct Settings {
 pub struct Recorder {
     settings: Settings,
     arrivals: AtomicU64,
-    tally: Tally,
+    tally: Arc<Tally>,
+    /// Held for reading by every exchange under way.
+    under_way: RwLock<()>,
 }
 
 /// Why a client gets no answer of Graph's.
@@ -57,14 +60,32 @@ pub enum Fault {
 impl Recorder {
     /// A recorder at the begin of a take.
     #[must_use]
-    pub fn new(settings: Settings, tally: Tally) -> Self {
-        Self { arrivals: AtomicU64::new(settings.first_arrival), settings, tally }
+    pub fn new(settings: Settings, tally: Arc<Tally>) -> Self {
+        let arrivals = AtomicU64::new(settings.first_arrival);
+        Self { arrivals, settings, tally, under_way: RwLock::default() }
     }
 
     /// What has happened so far.
     #[must_use]
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// The take that it records.
+    #[must_use]
+    pub fn take(&self) -> u64 {
+        self.settings.take
+    }
+
+    /// Waits until no exchange is under way.
+    pub async fn idle(&self) {
+        drop(self.under_way.write().await);
+    }
+
+    /// Whether an exchange is to be recorded.
+    #[must_use]
+    pub fn selects(&self, method: &str, path: &str, target: &Target) -> bool {
+        target.kind == HostKind::Graph && self.settings.routes.iter().any(|route| route.matches(method, path))
     }
 
     /// Opens a tunnel to a host that is not Graph's.
@@ -84,9 +105,8 @@ impl Recorder {
     /// When the host does not answer, or the client breaks off.
     pub async fn answer(&self, request: http::Request<Body>, target: &Target) -> Result<http::Response<Body>, Fault> {
         let (head, body) = request.into_parts();
-        let selected = target.kind == HostKind::Graph
-            && self.settings.routes.iter().any(|route| route.matches(head.method.as_str(), head.uri.path()));
-        if selected {
+        let _under_way = self.under_way.read().await;
+        if self.selects(head.method.as_str(), head.uri.path(), target) {
             return self.record(head, body, target).await;
         }
         let route = format!("{} {}", head.method, graph::route_template(head.uri.path()));

@@ -4,23 +4,23 @@ use super::tally::Tally;
 use crate::tape::bindings::Bindings;
 use crate::tape::exchange::{Request, Taped};
 use crate::tape::index::Index;
-use crate::tape::miss::Miss;
+use crate::tape::miss::{Miss, Unanswered};
 use crate::tape::playing::{self, Answer, Manner};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Plays one cassette to one program.
 #[derive(Debug)]
 pub struct Player {
-    index: Index,
+    index: Arc<Index>,
     manner: Manner,
     bindings: Mutex<Bindings>,
-    tally: Tally,
+    tally: Arc<Tally>,
 }
 
 impl Player {
     /// A player at the begin of the tape.
     #[must_use]
-    pub fn new(index: Index, manner: Manner, tally: Tally) -> Self {
+    pub fn new(index: Arc<Index>, manner: Manner, tally: Arc<Tally>) -> Self {
         Self { index, manner, bindings: Mutex::default(), tally }
     }
 
@@ -39,21 +39,36 @@ impl Player {
             .collect()
     }
 
+    /// The name of a rule: its route.
+    #[must_use]
+    pub fn rule_name(&self, number: usize) -> &str {
+        self.index.rule_name(number)
+    }
+
     /// Answers a request from tape.
     ///
     /// # Errors
     /// A [`Miss`] that says why nothing answers.
     pub fn answer(&self, request: &Taped<Request>) -> Result<Answer, Box<Miss>> {
+        // Others are answered while this one is explained.
+        self.find(request).map_err(|unanswered| {
+            let miss = unanswered.explain(&self.index, self.tally.cassette());
+            self.tally.missed(&miss);
+            Box::new(miss)
+        })
+    }
+
+    /// Answers a request from tape, where it is on it; when it is not, that is no miss yet.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub fn find(&self, request: &Taped<Request>) -> Result<Answer, Box<Unanswered>> {
         // A panic elsewhere leaves the bindings whole: they change only after an answer is certain.
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = playing::play(&self.index, &mut bindings, self.manner, request);
-        match &outcome {
-            Ok(answer) => {
-                tracing::debug!("exchange {} answers {} {}", answer.exchange, request.method, request.url());
-                self.tally.answered(answer.repeat, answer.ignored, bindings.distinct_played());
-            }
-            Err(miss) => self.tally.missed(miss),
-        }
-        outcome
+        let answer = playing::play(&self.index, &mut bindings, self.manner, request)?;
+        drop(bindings);
+        tracing::debug!("exchange {} answers {} {}", answer.exchange, request.method, request.url());
+        self.tally.answered(answer.repeat, answer.allowed.iter().map(|rule| self.index.rule_name(*rule)));
+        Ok(answer)
     }
 }

@@ -22,7 +22,10 @@ pub struct Bindings {
     once: BTreeSet<u64>,
     /// How often those were played that were played more than once.
     again: BTreeMap<u64, u32>,
-    played: HashMap<u32, u32>,
+    /// How often each exchange answered, and which request it answered last.
+    played: HashMap<u32, (u32, u64)>,
+    /// How many requests came.
+    asked: u64,
     begins: HashMap<Key, usize>,
     pub(super) said: Said,
 }
@@ -84,7 +87,18 @@ impl Bindings {
     /// How often `exchange` answered any request.
     #[must_use]
     pub fn played(&self, exchange: u32) -> u32 {
-        self.played.get(&exchange).copied().unwrap_or(0)
+        self.played.get(&exchange).map_or(0, |(count, _)| *count)
+    }
+
+    /// The request, counted from 1, that `exchange` answered last.
+    #[must_use]
+    pub fn last_played(&self, exchange: u32) -> u64 {
+        self.played.get(&exchange).map_or(0, |(_, last)| *last)
+    }
+
+    /// Counts a request that came.
+    pub fn ask(&mut self) {
+        self.asked += 1;
     }
 
     /// The number of exchanges that answered at least once.
@@ -104,7 +118,9 @@ impl Bindings {
         if !self.once.insert(play) {
             *self.again.entry(play).or_insert(1) += 1;
         }
-        *self.played.entry(exchange).or_default() += 1;
+        let (count, last) = self.played.entry(exchange).or_default();
+        *count += 1;
+        *last = self.asked;
     }
 }
 

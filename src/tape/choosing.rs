@@ -105,16 +105,16 @@ impl Index {
     fn fit(&self, slots: &[Slot], tokens: &[Token], bindings: &Bindings) -> Option<usize> {
         let mut new = 0;
         for (slot, token) in slots.iter().zip(tokens) {
-            new += usize::from(self.fills(slot, &token.id, bindings)?);
+            new += usize::from(self.fills(slot, &token.id, self.settled_row(&token.id, bindings))?);
         }
         Some(new)
     }
 
-    /// Whether a live id can fill a slot, and if so whether that binds it anew.
-    pub(super) fn fills(&self, slot: &Slot, live: &Id, bindings: &Bindings) -> Option<bool> {
+    /// Whether a live id, which stands for a row or for none yet, can fill a slot, and if so whether that binds it anew.
+    pub(super) fn fills(&self, slot: &Slot, live: &Id, settled: Option<Row>) -> Option<bool> {
         match slot {
             Slot::Literal(id) => (id == live).then_some(false),
-            Slot::Id(row) => match self.settled_row(live, bindings) {
+            Slot::Id(row) => match settled {
                 Some(settled) => (settled == *row).then_some(false),
                 None if self.ids.find(live) == Some(*row) => Some(false),
                 None if self.is_foreign(*row, live) => None,

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     fn varying(place: &str, literal: &str) -> Varying {
-        Varying { place: Place::Json(place.into()), literal: literal.into() }
+        Varying { place: Place::Json(place.into()), literal: literal.into(), rule: 0 }
     }
 
     fn plain(text: &str) -> Template<Row> {

@@ -5,10 +5,11 @@ use super::echo::{self, Learnt, Stated};
 use super::exchange::{Request, Taped};
 use super::id::Id;
 use super::ids::{self, Ids, Row};
-use super::matching::{Key, Reading, Rules, Shape, Token};
+use super::matching::{self, Address, Key, Reading, Rules, Shape, Token, Varying};
 use super::mint::Mint;
 use super::scribe::{self, Script};
 use super::template::Template;
+use super::walk;
 use std::collections::{HashMap, HashSet};
 
 /// What fills a blank of a recorded request's shape.
@@ -32,7 +33,14 @@ pub(super) struct Played {
     pub(super) reads: bool,
     pub(super) loose_key: Key,
     pub(super) loose_slots: Vec<Slot>,
+    /// What it said at ignored places.
+    pub(super) varying: Vec<Varying>,
+    /// By how many values requests are near it; none where many others have its route.
+    pub(super) marks: Box<[u32]>,
 }
+
+/// How many exchanges of a route a miss compares at most, so that it stays quick.
+const COMPARED: usize = 10_000;
 
 /// The recorded exchanges whose requests are equal, ids included, in recorded order.
 #[derive(Debug)]
@@ -85,7 +93,11 @@ pub struct Index {
     first_asked: HashMap<Row, u32>,
     pub(super) exact: HashMap<Key, Groups>,
     pub(super) loose: HashMap<Key, Groups>,
+    /// The exchanges of each route, in recorded order, and those of each path whatever method, host and version.
     routes: HashMap<Key, Vec<u32>>,
+    paths: HashMap<Key, Vec<u32>>,
+    /// The numbers of rules of the user's own that apply to a recorded request, and which of their places it has.
+    used: HashSet<(usize, String)>,
 }
 
 /// The ids among slots.
@@ -115,6 +127,8 @@ impl Index {
             exact: HashMap::new(),
             loose: HashMap::new(),
             routes: HashMap::new(),
+            paths: HashMap::new(),
+            used: HashSet::new(),
         };
         let (mut seen, mut named, mut learnt) = (HashSet::new(), HashSet::new(), Learnt::default());
         for entry in entries {
@@ -177,7 +191,7 @@ impl Index {
         let creates = request.method == "POST" && script.status() == 201;
         self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
         self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
-        self.routes.entry(reading.route).or_default().push(number);
+        let marks = self.file(&request, number);
         let answer = &recorded.response.body;
         let template = |text: &str| self.template(text);
         script.echo(learnt.echoes(answer, &reading.varying, template), &self.ids);
@@ -185,9 +199,35 @@ impl Index {
         learnt.note(&stated, number);
         let stated = echo::with_ids(stated, template);
         let reads = matches!(request.method.as_str(), "GET" | "HEAD");
-        self.exchanges.push(Played { script, stated, creates, reads, loose_key: reading.loose.key, loose_slots });
+        self.exchanges.push(Played {
+            script,
+            stated,
+            creates,
+            reads,
+            loose_key: reading.loose.key,
+            loose_slots,
+            varying: reading.varying,
+            marks,
+        });
         self.entries.push(entry);
         Ok(named)
+    }
+
+    /// Files an exchange under its address, and tells by what misses see how near it is.
+    fn file(&mut self, request: &Request, number: u32) -> Box<[u32]> {
+        let applied = self.rules.applied(request);
+        let mut leaves = walk::leaves(request, &applied.view);
+        let address = Address::of(&leaves);
+        let route = self.routes.entry(address.route).or_default();
+        route.push(number);
+        let marks = route.len() <= COMPARED;
+        self.paths.entry(address.names).or_default().push(number);
+        for (rule, own) in &applied.own {
+            let covered = leaves.iter().filter_map(|leaf| own.names(&leaf.place));
+            self.used.extend(covered.chain([String::new()]).map(|place| (*rule, place)));
+        }
+        leaves.retain(|leaf| applied.ignores(&leaf.place).is_none());
+        if marks { matching::marks(&leaves, &self.rules, &[self.ids.lexicon()]) } else { Box::default() }
     }
 
     /// A text of the recording, with slots for its ids.
@@ -214,6 +254,32 @@ impl Index {
                 self.minters[row as usize] = Some(number);
             }
         }
+    }
+
+    /// The name of a rule: its route.
+    #[must_use]
+    pub fn rule_name(&self, number: usize) -> &str {
+        self.rules.rule(number).route.as_str()
+    }
+
+    /// What rules of the user's own name that no recorded request has, each with its line in config and in words.
+    #[must_use]
+    pub fn idle_rules(&self) -> Vec<(usize, String)> {
+        let mut idle = Vec::new();
+        for (number, rule) in self.rules.iter().enumerate() {
+            let Some(line) = rule.line else { continue };
+            let headers = rule.headers.iter().map(|name| format!("header:{name}"));
+            let named = rule.ignore.iter().map(ToString::to_string).chain(headers);
+            let route = rule.route.as_str();
+            if self.used.contains(&(number, String::new())) {
+                let unused = named.filter(|place| !self.used.contains(&(number, place.clone())));
+                let told = |place| format!("the rule for `{route}` names {place}, which no recorded request of it has");
+                idle.extend(unused.map(|place| (line, told(place))));
+            } else {
+                idle.push((line, format!("there is a rule for `{route}`, and no such request is recorded")));
+            }
+        }
+        idle
     }
 
     /// The number of exchanges.
@@ -259,9 +325,16 @@ impl Index {
         pairs
     }
 
-    /// The recorded exchanges on the route of a request, in recorded order.
-    pub(super) fn on_route(&self, reading: &Reading) -> &[u32] {
-        self.routes.get(&reading.route).map_or(&[], Vec::as_slice)
+    /// The recorded exchanges that a request might have meant: those of its route, or else of its path, or else any.
+    pub(super) fn near(&self, address: Address) -> Vec<u32> {
+        let found = self.routes.get(&address.route).or_else(|| self.paths.get(&address.names));
+        let all = || (0..u32::try_from(self.len().min(COMPARED)).unwrap_or(u32::MAX)).collect();
+        found.map_or_else(all, |found| found.iter().take(COMPARED).copied().collect())
+    }
+
+    /// Whether anything was recorded for the route of an address, and for its path whatever method, host and version.
+    pub(super) fn knows(&self, address: Address) -> (bool, bool) {
+        (self.routes.contains_key(&address.route), self.paths.contains_key(&address.names))
     }
 
     /// The request of an exchange as it was recorded.

@@ -5,7 +5,7 @@ use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
 use super::route::Route;
-use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern};
+use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
@@ -29,13 +29,70 @@ pub struct Rules {
     ids: IdPlaces,
 }
 
-/// Places that need not be equal on one route.
+/// How requests of one route are compared, and what follows after the last recorded answer.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The requests that are meant.
     pub route: Route,
-    /// The places.
+    /// The places that need not be equal.
     pub ignore: Vec<PlacePattern>,
+    /// The headers that must be equal, by their names in lower case.
+    pub headers: Vec<String>,
+    /// Whether the order of elements in arrays says nothing, if the rule says so.
+    pub unordered: Option<bool>,
+    /// What a request gets that is asked once more than it was recorded, if the rule says so.
+    pub repeat: Option<Repeat>,
+    /// The line of config on which it stands; none for a rule that the deck comes with.
+    pub line: Option<usize>,
+}
+
+impl Rule {
+    /// The name that the rule has for a place, if it names it.
+    #[must_use]
+    pub fn names(&self, place: &Place) -> Option<String> {
+        let ignored = self.ignore.iter().find(|pattern| pattern.covers(place)).map(ToString::to_string);
+        let compared = || self.headers.iter().map(|name| Place::Header(name.clone())).find(|header| header == place);
+        ignored.or_else(|| compared().map(|header| header.to_string()))
+    }
+
+    /// A rule that says nothing of a route yet.
+    #[must_use]
+    pub fn of(route: Route) -> Self {
+        Self { route, ignore: Vec::new(), headers: Vec::new(), unordered: None, repeat: None, line: None }
+    }
+}
+
+/// What a request gets that is asked once more than it was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// The last answer, with new ids where it made an entity.
+    #[default]
+    Derive,
+    /// The last answer, with the same ids.
+    Last,
+    /// A miss.
+    Miss,
+}
+
+/// The rules that apply to one request, taken together.
+#[derive(Debug, Default)]
+pub struct Applied<'a> {
+    /// The places that need not be equal, each with the number of its rule.
+    ignored: Vec<(usize, &'a PlacePattern)>,
+    /// What is compared.
+    pub view: View,
+    /// What a repeat gets.
+    pub repeat: Repeat,
+    /// The rules of the user's own, by number.
+    pub own: Vec<(usize, &'a Rule)>,
+}
+
+impl Applied<'_> {
+    /// The rule by which a place need not be equal.
+    #[must_use]
+    pub fn ignores(&self, place: &Place) -> Option<usize> {
+        self.ignored.iter().find(|(_, pattern)| pattern.covers(place)).map(|(rule, _)| *rule)
+    }
 }
 
 impl Rules {
@@ -51,11 +108,38 @@ impl Rules {
         &self.ids
     }
 
-    /// The places that need not be equal in this request.
+    /// The rules, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The rule of a number.
     #[must_use]
-    pub fn ignored(&self, request: &Request) -> Vec<&PlacePattern> {
-        let applies = |rule: &&Rule| rule.route.matches(&request.method, request.path());
-        self.rules.iter().filter(applies).flat_map(|rule| &rule.ignore).collect()
+    pub fn rule(&self, number: usize) -> &Rule {
+        &self.rules[number]
+    }
+
+    /// The route of the rule that says what a repeat of this request gets, if one does.
+    #[must_use]
+    pub fn repeat_rule(&self, request: &Request) -> Option<String> {
+        let says = |rule: &&Rule| rule.repeat.is_some() && rule.route.matches(&request.method, request.path());
+        self.rules.iter().rfind(says).map(|rule| rule.route.as_str().to_owned())
+    }
+
+    /// The rules for this request. What they ignore and which headers they compare adds up; of the rest, the last one
+    /// decides that says anything.
+    #[must_use]
+    pub fn applied(&self, request: &Request) -> Applied<'_> {
+        let mut applied = Applied::default();
+        let rules = self.rules.iter().enumerate();
+        for (number, rule) in rules.filter(|(_, rule)| rule.route.matches(&request.method, request.path())) {
+            applied.ignored.extend(rule.ignore.iter().map(|pattern| (number, pattern)));
+            applied.view.headers.extend(rule.headers.iter().cloned());
+            applied.view.unordered = rule.unordered.unwrap_or(applied.view.unordered);
+            applied.repeat = rule.repeat.unwrap_or(applied.repeat);
+            applied.own.extend(rule.line.map(|_| (number, rule)));
+        }
+        applied
     }
 }
 
@@ -86,10 +170,10 @@ pub struct Reading {
     pub exact: Shape,
     /// The shape without the places that rules ignore.
     pub loose: Shape,
-    /// The key of method, host and path, ids and versions of keys aside.
-    pub route: Key,
     /// What stands at ignored places.
     pub varying: Vec<Varying>,
+    /// What a repeat of it gets.
+    pub repeat: Repeat,
 }
 
 /// A value at a place that need not be equal.
@@ -99,35 +183,37 @@ pub struct Varying {
     pub place: Place,
     /// The value, as JSON writes it.
     pub literal: String,
+    /// The number of the rule that lets it vary.
+    pub rule: usize,
 }
 
 impl Reading {
     /// Reads a request; `known` are the texts that are ids wherever they stand.
     #[must_use]
     pub fn of(request: &Taped<Request>, rules: &Rules, known: &[&Lexicon]) -> Self {
-        let leaves = walk::leaves(request);
-        let ignored = rules.ignored(request);
+        let applied = rules.applied(request);
+        let leaves = walk::leaves(request, &applied.view);
         let own = own(&leaves);
         let known = [known, &[&own]].concat();
         let exact = shape(leaves.iter(), rules, &known);
-        let is_ignored = |leaf: &&Leaf<'_>| ignored.iter().any(|pattern| pattern.covers(&leaf.place));
-        let varying: Vec<Varying> = leaves.iter().filter(is_ignored).map(Varying::of).collect();
+        let varying = leaves.iter().filter_map(|leaf| Some(Varying::of(leaf, applied.ignores(&leaf.place)?)));
+        let varying: Vec<Varying> = varying.collect();
         let loose = if varying.is_empty() {
             exact.clone()
         } else {
-            shape(leaves.iter().filter(|leaf| !is_ignored(leaf)), rules, &known)
+            shape(leaves.iter().filter(|leaf| applied.ignores(&leaf.place).is_none()), rules, &known)
         };
-        Self { exact, loose, route: route(&leaves), varying }
+        Self { exact, loose, varying, repeat: applied.repeat }
     }
 }
 
 impl Varying {
-    fn of(leaf: &Leaf<'_>) -> Self {
+    fn of(leaf: &Leaf<'_>, rule: usize) -> Self {
         let literal = match leaf.kind {
             Kind::Literal => leaf.text.to_string(),
             _ => serde_json::Value::from(leaf.text.as_ref()).to_string(),
         };
-        Self { place: leaf.place.clone(), literal }
+        Self { place: leaf.place.clone(), literal, rule }
     }
 }
 
@@ -145,7 +231,7 @@ impl Shape {
 }
 
 /// The keys of a request: where they stand in its other texts they are ids too.
-fn own(leaves: &[Leaf<'_>]) -> Lexicon {
+pub(super) fn own(leaves: &[Leaf<'_>]) -> Lexicon {
     let mut own = Lexicon::default();
     for leaf in leaves.iter().filter(|leaf| leaf.kind == Kind::Key) {
         lexicon::in_key(&leaf.text, &[]).iter().for_each(|(_, id)| own.add(id));
@@ -205,20 +291,57 @@ fn part(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-fn route(leaves: &[Leaf<'_>]) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    for leaf in leaves {
-        match leaf.kind {
-            Kind::Word => part(&mut hasher, leaf.text.as_bytes()),
-            Kind::Key => part(&mut hasher, b"{}"),
-            // A function is told by its name; its arguments may differ as a query may.
-            Kind::Text if matches!(leaf.place, Place::Path(_)) => {
-                part(&mut hasher, leaf.text.split('(').next().unwrap_or_default().as_bytes());
+/// Where a request goes, keys aside: by this a miss finds what it might have meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The key of method, host and path.
+    pub route: Key,
+    /// The key of the path behind the version.
+    pub names: Key,
+}
+
+impl Address {
+    /// The address of a request that was walked.
+    #[must_use]
+    pub fn of(leaves: &[Leaf<'_>]) -> Self {
+        let (mut route, mut names) = (blake3::Hasher::new(), blake3::Hasher::new());
+        for leaf in leaves {
+            let text = match (leaf.kind, &leaf.place) {
+                (Kind::Word, _) => leaf.text.as_ref(),
+                (Kind::Key, _) => "{}",
+                // A function is told by its name; its arguments may differ as a query may.
+                (Kind::Text, Place::Path(_)) => leaf.text.split('(').next().unwrap_or_default(),
+                _ => continue,
+            };
+            part(&mut route, text.as_bytes());
+            if matches!(leaf.place, Place::Path(number) if number > 1) {
+                part(&mut names, text.as_bytes());
             }
-            _ => {}
         }
+        Self { route: Key::of(&route), names: Key::of(&names) }
     }
-    Key::of(&hasher)
+}
+
+/// A number for each value of a request, its place included and its ids left out, in order: requests that have many of
+/// them in common are near one another. By chance two values share one in some billions.
+#[must_use]
+pub fn marks(leaves: &[Leaf<'_>], rules: &Rules, known: &[&Lexicon]) -> Box<[u32]> {
+    let mark = |leaf: &Leaf<'_>| {
+        let mut hasher = blake3::Hasher::new();
+        part(&mut hasher, leaf.place.to_string().as_bytes());
+        hasher.update(&[leaf.kind as u8]);
+        let mut from = 0;
+        for (range, _) in ids_of(leaf, rules, known) {
+            part(&mut hasher, leaf.text[from..range.start].as_bytes());
+            from = range.end;
+        }
+        part(&mut hasher, leaf.text[from..].as_bytes());
+        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    };
+    let mut marks: Box<[u32]> = leaves.iter().map(mark).collect();
+    marks.sort_unstable();
+    marks
 }
 
 #[cfg(test)]
@@ -233,8 +356,8 @@ mod tests {
     fn read(target: &str, body: &str) -> Reading {
         let rules = Rules::new(
             vec![Rule {
-                route: Route::parse("POST /**/userStatuses").unwrap(),
                 ignore: vec![PlacePattern::parse("json:/at").unwrap()],
+                ..Rule::of(Route::parse("POST /**/userStatuses").unwrap())
             }],
             IdPlaces::default(),
         );
@@ -274,9 +397,19 @@ mod tests {
     }
 
     #[test]
-    fn the_route_is_method_host_and_names() {
-        let one = read(&format!("/beta/x/{A}/userStatuses?a=1"), "1");
-        assert_eq!(one.route, read(&format!("/beta/X('{B}')/userStatuses"), "").route);
-        assert_ne!(one.route, read(&format!("/v1.0/x/{A}/userStatuses"), "").route);
+    fn an_address_is_method_host_and_names() {
+        let address = |line: &str, host: &str| {
+            let (method, target) = line.split_once(' ').unwrap();
+            let (headers, body) = (Headers::default(), "1".into());
+            let request = Request { method: method.into(), host: host.into(), target: target.into(), headers, body };
+            Address::of(&walk::leaves(&request, &View::default()))
+        };
+        let one = address(&format!("POST /beta/x/{A}/userStatuses?a=1"), "h");
+        assert_eq!(one, address(&format!("POST /beta/X('{B}')/userStatuses"), "h"));
+        for other in ["GET /beta/x/a.1.2.3.4/userStatuses", "POST /v1.0/x/{A}/userStatuses"] {
+            let other = address(&other.replace("{A}", A).replace("a.1.2.3.4", A), "h");
+            assert!(one.route != other.route && one.names == other.names);
+        }
+        assert_ne!(one.names, address(&format!("POST /beta/y/{A}/userStatuses"), "h").names);
     }
 }

@@ -1,250 +1,277 @@
-//! Why nothing on tape answers a request: the nearest recorded exchange, and the first place where it differs.
+//! Why nothing on tape answers a request: the reason, the nearest recorded exchanges, and the way out, in words.
 
-use super::bindings::Bindings;
+use super::cassette::RequestEntry;
+use super::differences::{self, Difference, Live};
 use super::exchange::{Request, Taped};
 use super::graph;
-use super::id::Id;
-use super::index::{Index, Slot};
-use super::lexicon::{self, Lexicon};
-use super::matching::{self, Reading};
-use super::walk::{self, Kind, Leaf, Place};
-use std::collections::HashMap;
+use super::index::Index;
+use super::schema;
+use super::walk::{self, Place};
 
-/// How many exchanges of a route are compared at most, so that a miss stays quick.
-const COMPARED: usize = 10_000;
-const RECORD_IT: &str = "To have it, record it: graphdeck record NAME --all -- COMMAND";
-/// How much of a value is shown, in characters.
-const SHOWN: usize = 120;
+/// How many of the nearest exchanges are told.
+const NEAREST: usize = 3;
+/// How many of those that seem nearest are compared value by value.
+const LOOKED_AT: usize = 24;
+/// How many differences of an exchange are told.
+const TOLD: usize = 10;
+/// How many places a rule is proposed for at most: what differs more is another request.
+const PROPOSED: usize = 3;
 
 /// A request that nothing on tape answers, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Miss {
     /// The request, as `METHOD address`.
     pub request: String,
+    /// The request as it would stand in a cassette, without ids: what `explain` takes.
+    pub sent: RequestEntry,
+    /// Why.
+    pub reason: Reason,
     /// Why, in one sentence or two.
     pub message: String,
+    /// What the documentation says of values that differ.
+    pub hints: Vec<String>,
+    /// The exchanges that come nearest, the nearest first.
+    pub nearest: Vec<Near>,
     /// What to do about it.
     pub way_out: String,
-    /// The exchange that comes nearest, counted from 1.
-    pub nearest: Option<usize>,
-    /// The first place where that one differs.
-    pub difference: Option<Difference>,
 }
 
-/// A place where a request is not as the recorded one was.
+/// Why nothing answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing is recorded for its route.
+    NotRecorded,
+    /// It is recorded with another method, version or host.
+    Elsewhere,
+    /// It was recorded, and played as often as it may be.
+    AlreadyPlayed,
+    /// An id stands in it that may not change.
+    Id,
+    /// It differs in its query, headers or body.
+    Differs,
+    /// Its body is no JSON.
+    NotJson,
+    /// Its body is no valid userStatus.
+    Invalid,
+}
+
+impl Reason {
+    /// The reason as a word for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRecorded => "notRecorded",
+            Self::Elsewhere => "recordedElsewhere",
+            Self::AlreadyPlayed => "alreadyPlayed",
+            Self::Id => "idMayNotChange",
+            Self::Differs => "differs",
+            Self::NotJson => "notJson",
+            Self::Invalid => "invalidUserStatus",
+        }
+    }
+}
+
+/// A recorded exchange that comes near.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Where.
-    pub place: Place,
-    /// The value on tape, ids as placeholders; `None` where the tape has nothing.
-    pub recorded: Option<String>,
-    /// The value in the request, ids that are known as placeholders; `None` where the request has nothing.
-    pub got: Option<String>,
-    /// Why an id that differs may not take the value it has here.
-    pub id: Option<String>,
+pub struct Near {
+    /// Its number, counted from 1.
+    pub exchange: usize,
+    /// Its request, as `METHOD address` with placeholders.
+    pub request: String,
+    /// Where the live request differs from it.
+    pub differences: Vec<Difference>,
 }
 
-/// Explains why nothing answers `request`.
-#[must_use]
-pub fn explain(index: &Index, bindings: &Bindings, request: &Taped<Request>, reading: &Reading) -> Miss {
-    let candidates = index.on_route(reading);
-    let live = compared_leaves(index, request);
-    let differences = candidates.iter().take(COMPARED).map(|&exchange| {
-        let recorded = index.recorded_request(exchange);
-        let differences = differences(index, bindings, &compared_leaves(index, &recorded), &live);
-        (differences, exchange as usize + 1)
-    });
-    let told = told(request);
-    let Some((differences, nearest)) =
-        differences.min_by_key(|(found, number)| (found.len(), found.iter().all(|found| found.id.is_none()), *number))
-    else {
-        let (message, way_out) = (nothing_recorded(index), RECORD_IT.to_owned());
-        return Miss { request: told, message, way_out, nearest: None, difference: None };
-    };
-    let difference = differences.into_iter().next();
-    let message = match &difference {
-        Some(difference) => format!("the nearest is exchange {nearest}, which differs at {difference}"),
-        None => format!(
-            "exchange {nearest} is equal but for its ids: one id of the request stands where the recording has two, or two where it has one"
+/// What is known of a request that nothing answers: enough to explain it without the session.
+#[derive(Debug)]
+pub struct Unanswered {
+    pub(super) request: Taped<Request>,
+    pub(super) live: Live,
+    pub(super) played: Option<Played>,
+}
+
+/// The exchange that would answer, had it not been played.
+#[derive(Clone, Debug)]
+pub(super) struct Played {
+    pub(super) exchange: u32,
+    /// The request that it answered last, by its number in the run.
+    pub(super) by: u64,
+    /// The rule that allows no repeat; none for `--strict`.
+    pub(super) rule: Option<String>,
+}
+
+impl Unanswered {
+    /// Explains why nothing answers; `cassette` is what the tape is called.
+    #[must_use]
+    pub fn explain(self, index: &Index, cassette: &str) -> Miss {
+        let request = format!("{} {}", self.request.method, self.request.url());
+        let record = format!("To have it, record it: graphdeck record {cassette} --append --all -- COMMAND");
+        let sent = super::scribe::request_entry(&self.request, &super::ids::Ids::default());
+        let miss = Miss {
+            request,
+            sent,
+            reason: Reason::NotRecorded,
+            message: String::new(),
+            hints: Vec::new(),
+            nearest: Vec::new(),
+            way_out: record,
+        };
+        match &self.played {
+            Some(played) => already_played(miss, index, played),
+            None => compared(miss, index, &self),
+        }
+    }
+}
+
+fn already_played(miss: Miss, index: &Index, played: &Played) -> Miss {
+    let number = played.exchange as usize + 1;
+    let (why, way_out) = match &played.rule {
+        None => ("--strict plays each one once".to_owned(), "Leave --strict out".to_owned()),
+        Some(route) => (
+            format!("the rule for `{route}` allows no repeat"),
+            format!("Take `repeat = \"miss\"` out of the rule for `{route}`"),
         ),
     };
-    let way_out = way_out(request, difference.as_ref());
-    Miss { request: told, message, way_out, nearest: Some(nearest), difference }
-}
-
-/// The rule that would let a place differ, or else how to have the exchange.
-fn way_out(request: &Request, difference: Option<&Difference>) -> String {
-    match difference {
-        Some(Difference { place: place @ (Place::Json(_) | Place::Query(_)), id: None, .. }) => {
-            let route = graph::route_template(request.path()).replace("{id}", "*");
-            let rule = format!("[[match]] route = \"{} {route}\", ignore = [\"{place}\"]", request.method);
-            format!("Record it anew, or let it differ by a rule in config.toml: {rule}")
-        }
-        _ => RECORD_IT.to_owned(),
-    }
-}
-
-/// Explains, under `--strict`, that the exchange that would answer has been played.
-#[must_use]
-pub fn already_played(request: &Request, exchange: u32) -> Miss {
-    let number = exchange as usize + 1;
     Miss {
-        request: told(request),
-        message: format!("exchange {number} was already played, and --strict plays each one once"),
-        way_out: "Leave --strict out, or record the repetition too".to_owned(),
-        nearest: Some(number),
-        difference: None,
+        reason: Reason::AlreadyPlayed,
+        message: format!("exchange {number} was already played, for request {} of this run, and {why}", played.by),
+        nearest: vec![near(index, played.exchange, Vec::new())],
+        way_out: format!("{way_out}, or record the repetition too"),
+        ..miss
     }
 }
 
-fn told(request: &Request) -> String {
-    format!("{} {}", request.method, request.url())
-}
-
-fn nothing_recorded(index: &Index) -> String {
-    let count = match index.len() {
-        1 => "1 exchange".to_owned(),
-        count => format!("{count} exchanges"),
+fn compared(miss: Miss, index: &Index, unanswered: &Unanswered) -> Miss {
+    let nearest = nearest(index, &unanswered.live);
+    let hints = hints(&unanswered.request, &nearest);
+    let (reason, message) = reason(index, unanswered, &nearest, !hints.is_empty());
+    let way_out = match rule(&unanswered.request, reason, &nearest) {
+        Some(rule) => format!("Record it anew, or let it differ by a rule in config.toml: {rule}"),
+        None => miss.way_out,
     };
-    format!("nothing is recorded with its method, host and path (the cassette has {count})")
+    Miss { reason, message, hints, nearest, way_out, ..miss }
 }
 
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shorten);
-        write!(f, "{}: recorded {}, got {}", self.place, value(&self.recorded), value(&self.got))?;
-        self.id.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
-    }
+/// The exchanges that come nearest: those with the most values in common, then value by value.
+fn nearest(index: &Index, live: &Live) -> Vec<Near> {
+    let candidates = index.near(live.address);
+    let apart = |exchange: u32| differences::distance(&index.exchanges[exchange as usize].marks, &live.marks);
+    let mut ranked: Vec<(usize, u32)> = candidates.into_iter().map(|exchange| (apart(exchange), exchange)).collect();
+    ranked.sort_unstable();
+    let compare = |(_, exchange): &(usize, u32)| (differences::differences(index, *exchange, live), *exchange);
+    let mut compared: Vec<(Vec<Difference>, u32)> = ranked.iter().take(LOOKED_AT).map(compare).collect();
+    let rank = |found: &[Difference]| (found.len(), found.iter().all(|found| found.id.is_none()));
+    compared.sort_by(|(a, one), (b, other)| rank(a).cmp(&rank(b)).then(one.cmp(other)));
+    compared.into_iter().take(NEAREST).map(|(differences, exchange)| near(index, exchange, differences)).collect()
 }
 
-/// A long value, shortened in the middle.
-fn shorten(value: &str) -> String {
-    let count = value.chars().count();
-    if count <= SHOWN {
-        return value.to_owned();
-    }
-    let head: String = value.chars().take(SHOWN / 2).collect();
-    let tail: String = value.chars().skip(count - SHOWN / 2).collect();
-    format!("{head}…{tail}")
+fn near(index: &Index, exchange: u32, differences: Vec<Difference>) -> Near {
+    let request = &index.entries[exchange as usize].request;
+    let request = format!("{} {}", request.method, request.url);
+    Near { exchange: exchange as usize + 1, request, differences }
 }
 
-fn compared_leaves<'a>(index: &Index, request: &'a Request) -> Vec<Leaf<'a>> {
-    let ignored = index.rules.ignored(request);
-    let mut leaves = walk::leaves(request);
-    leaves.retain(|leaf| !ignored.iter().any(|pattern| pattern.covers(&leaf.place)));
-    leaves
+/// What the documentation says of values that the nearest exchange does not have.
+fn hints(request: &Request, nearest: &[Near]) -> Vec<String> {
+    let writes = matches!(request.method.as_str(), "POST" | "PATCH" | "PUT");
+    let about = graph::route_template(request.path()).to_lowercase().contains("/userstatuses");
+    let (Some(body), true) = (walk::parse_json(&request.body), writes && about) else { return Vec::new() };
+    let differs = |name: &str| {
+        let place = Place::Json(format!("/{name}"));
+        nearest.first().is_none_or(|near| near.differences.iter().any(|found| found.place == place))
+    };
+    schema::faults(&body).into_iter().filter(|(name, _)| differs(name)).map(|(_, rule)| rule).collect()
 }
 
-/// Where two requests differ, in the order in which the recorded one is walked, what only the live one has last.
-fn differences(index: &Index, bindings: &Bindings, recorded: &[Leaf<'_>], live: &[Leaf<'_>]) -> Vec<Difference> {
-    if let Some(difference) = other_kind_of_body(recorded, live) {
-        return vec![difference];
-    }
-    let mut unmatched: HashMap<&Place, Vec<&Leaf<'_>>> = HashMap::new();
-    for leaf in live.iter().rev() {
-        unmatched.entry(&leaf.place).or_default().push(leaf);
-    }
-    let mut differences = Vec::new();
-    for leaf in recorded {
-        let other = unmatched.get_mut(&leaf.place).and_then(Vec::pop);
-        let id = match other {
-            Some(other) => match compare(index, bindings, leaf, other) {
-                Comparison::Equal => continue,
-                Comparison::Differs => None,
-                Comparison::Id(why) => Some(why),
-            },
-            None => None,
+fn reason(index: &Index, unanswered: &Unanswered, nearest: &[Near], invalid: bool) -> (Reason, String) {
+    let (of_route, of_path) = index.knows(unanswered.live.address);
+    let Some(first) = nearest.first().filter(|_| of_route || of_path) else {
+        let count = match index.len() {
+            1 => "1 exchange".to_owned(),
+            count => format!("{count} exchanges"),
         };
-        let got = other.map(|other| quoted(other, &with_names(index, bindings, &other.text)));
-        let recorded = Some(quoted(leaf, &index.ids.to_tape(&leaf.text)));
-        differences.push(Difference { place: leaf.place.clone(), recorded, got, id });
+        let route = graph::route_template(unanswered.request.path());
+        let method = &unanswered.request.method;
+        return (Reason::NotRecorded, format!("nothing is recorded for {method} {route} (the cassette has {count})"));
+    };
+    let exchange = first.exchange;
+    if !of_route {
+        return (Reason::Elsewhere, elsewhere(first));
     }
-    for leaf in live {
-        if unmatched.get_mut(&leaf.place).and_then(Vec::pop).is_some() {
-            let got = Some(quoted(leaf, &with_names(index, bindings, &leaf.text)));
-            differences.push(Difference { place: leaf.place.clone(), recorded: None, got, id: None });
-        }
+    let Some(difference) = first.differences.first() else {
+        let message = format!("exchange {exchange} is equal but for its ids, which fit it only together with others");
+        return (Reason::Id, message);
+    };
+    let is_text = walk::parse_json(&unanswered.request.body).is_none() && !unanswered.request.body.is_empty();
+    if difference.place == Place::Body && is_text {
+        let why = serde_json::from_slice::<serde_json::Value>(&unanswered.request.body).err();
+        let why = why.map_or_else(|| "it is no object and no array".to_owned(), |why| why.to_string());
+        return (Reason::NotJson, format!("the body is no JSON ({why}), and that of exchange {exchange} is"));
     }
-    differences
+    let more = match first.differences.len() - 1 {
+        0 => String::new(),
+        1 => ", and at 1 more place".to_owned(),
+        more => format!(", and at {more} more places"),
+    };
+    let message = format!("the nearest is exchange {exchange}, which differs at {difference}{more}");
+    let reason = match difference.id {
+        Some(_) => Reason::Id,
+        None if invalid => Reason::Invalid,
+        None => Reason::Differs,
+    };
+    (reason, message)
 }
 
-/// A body that is no JSON where JSON was recorded differs as a whole.
-fn other_kind_of_body(recorded: &[Leaf<'_>], live: &[Leaf<'_>]) -> Option<Difference> {
-    let is_json = |leaves: &[Leaf<'_>]| leaves.iter().any(|leaf| matches!(leaf.place, Place::Json(_)));
-    let text = live.iter().find(|leaf| leaf.place == Place::Body);
-    let got = text.map(|leaf| format!("what is no JSON ({})", quoted(leaf, &leaf.text)));
-    let differs = is_json(recorded) && !is_json(live);
-    differs.then(|| Difference { place: Place::Body, recorded: Some("JSON".to_owned()), got, id: None })
+/// How a request that is recorded somewhere else was recorded.
+fn elsewhere(near: &Near) -> String {
+    let what = |place: &Place| match place {
+        Place::Method => Some("method"),
+        Place::Host => Some("host"),
+        Place::Path(1) => Some("version"),
+        _ => None,
+    };
+    let told = near.differences.iter().filter_map(|found| {
+        let (recorded, got) = (found.recorded.as_deref()?, found.got.as_deref()?);
+        Some(format!("with the {} {recorded}, not {got}", what(&found.place)?))
+    });
+    let told: Vec<String> = told.collect();
+    format!("it is recorded {} (exchange {})", told.join(" and "), near.exchange)
 }
 
-enum Comparison {
-    Equal,
-    Differs,
-    Id(String),
+/// The rule that would let the nearest exchange answer, where one can.
+fn rule(request: &Request, reason: Reason, nearest: &[Near]) -> Option<String> {
+    let differences = &nearest.first()?.differences;
+    let may_vary = |place: &Place| matches!(place, Place::Json(_) | Place::Query(_) | Place::Header(_));
+    let fits = !differences.is_empty()
+        && differences.len() <= PROPOSED
+        && matches!(reason, Reason::Differs | Reason::Invalid)
+        && differences.iter().all(|found| found.id.is_none() && may_vary(&found.place));
+    let places: Vec<String> = differences.iter().map(|found| format!("\"{}\"", found.place)).collect();
+    let route = graph::route_template(request.path()).replace("{id}", "*");
+    fits.then(|| format!("[[match]] route = \"{} {route}\", ignore = [{}]", request.method, places.join(", ")))
 }
 
-fn compare(index: &Index, bindings: &Bindings, recorded: &Leaf<'_>, live: &Leaf<'_>) -> Comparison {
-    if recorded.kind != live.kind {
-        return Comparison::Differs;
+impl Miss {
+    /// Why, in one line: the reason, what the documentation says, and what to do.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let hints: String = self.hints.iter().map(|hint| format!(" ({hint})")).collect();
+        format!("{}{hints}. {}", self.message, self.way_out)
     }
-    let known = [index.ids.lexicon(), bindings.lexicon()];
-    let (ours, theirs) = (blanked(index, recorded, &known), blanked(index, live, &known));
-    if ours.0 != theirs.0 {
-        return Comparison::Differs;
-    }
-    for (recorded, live) in ours.1.into_iter().zip(theirs.1) {
-        let slot = index.ids.find(&recorded).map_or_else(|| Slot::Literal(recorded), Slot::Id);
-        if index.fills(&slot, &live, bindings).is_none() {
-            return why_not(index, bindings, &slot, &live).map_or(Comparison::Differs, Comparison::Id);
-        }
-    }
-    Comparison::Equal
 }
 
-/// A value without its ids, and the ids.
-fn blanked<'a>(index: &Index, leaf: &'a Leaf<'_>, known: &[&Lexicon]) -> (Vec<&'a str>, Vec<Id>) {
-    let (mut parts, mut ids, mut from) = (Vec::new(), Vec::new(), 0);
-    for (range, id) in matching::ids_of(leaf, &index.rules, known) {
-        parts.push(&leaf.text[from..range.start]);
-        ids.push(id);
-        from = range.end;
-    }
-    parts.push(&leaf.text[from..]);
-    (parts, ids)
-}
-
-fn why_not(index: &Index, bindings: &Bindings, slot: &Slot, live: &Id) -> Option<String> {
-    match slot {
-        Slot::Literal(Id::Guid(_)) => Some("this GUID is no id in the recording, so it may not change".to_owned()),
-        Slot::Literal(Id::Text(_)) => None,
-        Slot::Id(row) => match index.settled_row(live, bindings) {
-            Some(other) => Some(format!("{live} stands for {{{{{}}}}} in this run", index.ids.placeholder(other))),
-            None if index.is_foreign(*row, live) => {
-                Some(format!("{live} was made by a replay with another seed or of another cassette"))
+impl std::fmt::Display for Miss {
+    /// The whole explanation, on lines of its own.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no recorded answer for {}\n  {}", self.request, self.message)?;
+        self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))?;
+        for near in self.nearest.iter().filter(|near| !near.differences.is_empty()) {
+            write!(f, "\n  exchange {}, {}", near.exchange, near.request)?;
+            near.differences.iter().take(TOLD).try_for_each(|found| write!(f, "\n    {}", found.line()))?;
+            if near.differences.len() > TOLD {
+                write!(f, "\n    … and {} more places", near.differences.len() - TOLD)?;
             }
-            None => None,
-        },
-    }
-}
-
-/// A text with the live ids that are known named by their placeholders.
-fn with_names(index: &Index, bindings: &Bindings, text: &str) -> String {
-    let (mut named, mut from) = (String::new(), 0);
-    for (range, id) in lexicon::in_text(text, &[index.ids.lexicon(), bindings.lexicon()]) {
-        let row = index.settled_row(&id, bindings).or_else(|| index.ids.find(&id));
-        if let Some(row) = row {
-            named.push_str(&text[from..range.start]);
-            named.push_str(&format!("{{{{{}}}}}", index.ids.placeholder(row)));
-            from = range.end;
         }
-    }
-    named.push_str(&text[from..]);
-    named
-}
-
-fn quoted(leaf: &Leaf<'_>, text: &str) -> String {
-    match leaf.kind {
-        Kind::Text => format!("\"{text}\""),
-        _ => text.to_owned(),
+        write!(f, "\n  {}", self.way_out)
     }
 }

@@ -2,10 +2,11 @@
 
 use super::bindings::Bindings;
 use super::choosing::Choice;
+use super::differences::Live;
 use super::exchange::{Request, Response, Taped};
 use super::index::Index;
-use super::matching::Reading;
-use super::miss::{self, Miss};
+use super::matching::{Reading, Repeat, Varying};
+use super::miss::{Played, Unanswered};
 use super::scribe::Blank;
 use super::speaking::{Policy, Speaker};
 
@@ -25,8 +26,8 @@ pub struct Answer {
     pub exchange: usize,
     /// The response, in the ids of this run.
     pub response: Response,
-    /// Whether a place had to be ignored for the exchange to fit.
-    pub ignored: bool,
+    /// The numbers of the rules by which places differ from what was recorded.
+    pub allowed: Vec<usize>,
     /// Whether the exchange had answered a request before, this one or one with other ids.
     pub repeat: bool,
 }
@@ -34,23 +35,28 @@ pub struct Answer {
 /// Answers a request from tape.
 ///
 /// # Errors
-/// A [`Miss`] when nothing on tape answers; the bindings are then as they were.
+/// When nothing on tape answers, or not once more; what that is has still to be explained, which takes longer.
 pub fn play(
     index: &Index,
     bindings: &mut Bindings,
     manner: Manner,
     request: &Taped<Request>,
-) -> Result<Answer, Box<Miss>> {
+) -> Result<Answer, Box<Unanswered>> {
+    bindings.ask();
     let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
     let Some(choice) = index.choose(&reading, bindings) else {
-        return Err(Box::new(miss::explain(index, bindings, request, &reading)));
+        return Err(unanswered(index, bindings, request, None));
     };
-    if manner.strict && bindings.played(choice.exchange) > 0 {
-        return Err(Box::new(miss::already_played(request, choice.exchange)));
-    }
     let very_request = reading.loose.very_request();
     let plays = bindings.plays(very_request, choice.exchange);
     let repeat = bindings.played(choice.exchange) > 0;
+    let no_repeat = reading.repeat == Repeat::Miss && plays > 0;
+    if (manner.strict && repeat) || no_repeat {
+        let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
+        let played = Played { exchange: choice.exchange, by: bindings.last_played(choice.exchange), rule };
+        return Err(unanswered(index, bindings, request, Some(played)));
+    }
+    let plays = if reading.repeat == Repeat::Last { 0 } else { plays };
     settle(index, bindings, &choice);
     bindings.count(very_request, choice.exchange);
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
@@ -64,7 +70,23 @@ pub fn play(
         bindings.know(&told.id, told.row, Some(told.origin));
     }
     bindings.said.extend(said);
-    Ok(Answer { exchange: choice.exchange as usize + 1, response, ignored: choice.ignored, repeat })
+    let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
+    Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat })
+}
+
+fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, played: Option<Played>) -> Box<Unanswered> {
+    Box::new(Unanswered { request: request.clone(), live: Live::of(index, bindings, request), played })
+}
+
+/// The rules by which a live request may say something else than the recorded one, each once.
+fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
+    let lacks = |other: &[Varying], one: &Varying| !other.contains(one);
+    let differing =
+        recorded.iter().filter(|one| lacks(live, one)).chain(live.iter().filter(|one| lacks(recorded, one)));
+    let mut rules: Vec<usize> = differing.map(|varying| varying.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
 }
 
 /// Binds what the choice decided. Ids that need no table, because the cassette or the mint knows them, take no room.
@@ -85,6 +107,7 @@ mod tests {
     use crate::tape::guid::Guid;
     use crate::tape::matching::{Rule, Rules};
     use crate::tape::mint::Mint;
+    use crate::tape::miss::Miss;
     use crate::tape::route::Route;
     use crate::tape::scribe;
     use crate::tape::spelling::{Coding, encode};
@@ -141,8 +164,8 @@ mod tests {
             let cassette = scribe::seal(&taped, places);
             let rules = Rules::new(
                 vec![Rule {
-                    route: Route::parse("* /**").unwrap(),
                     ignore: vec![PlacePattern::parse("json:/lastReportedDateTime").unwrap()],
+                    ..Rule::of(Route::parse("* /**").unwrap())
                 }],
                 places.clone(),
             );
@@ -152,6 +175,7 @@ mod tests {
 
         fn answer(&mut self, asked: Request) -> Result<Answer, Box<Miss>> {
             play(&self.index, &mut self.bindings, self.manner, &scribe::tape_request(asked))
+                .map_err(|unanswered| Box::new(unanswered.explain(&self.index, "NAME")))
         }
 
         fn body(&mut self, asked: Request) -> String {
@@ -209,7 +233,10 @@ mod tests {
         assert!(!first.repeat && second.repeat);
         assert_ne!(first.response.body, second.response.body);
         deck.manner.strict = true;
-        assert_eq!(deck.why(post(A)), "exchange 1 was already played, and --strict plays each one once");
+        assert_eq!(
+            deck.why(post(A)),
+            "exchange 1 was already played, for request 2 of this run, and --strict plays each one once"
+        );
     }
 
     #[test]
@@ -464,9 +491,9 @@ mod tests {
         let later =
             request(&format!("POST {A}/userStatuses"), r#"{"status":"compliant","lastReportedDateTime":"later"}"#);
         let answer = deck.answer(later).unwrap();
-        assert!(answer.ignored);
+        assert_eq!(answer.allowed, [0]);
         assert_eq!(answer.response.body, format!(r#"{{"id":"{S}_{A}","role":"{LITERAL}"}}"#));
-        assert!(!deck.answer(post(A)).unwrap().ignored);
+        assert_eq!(deck.answer(post(A)).unwrap().allowed, [0; 0]);
     }
 
     #[test]

@@ -29,8 +29,14 @@ pub fn is_sign_in(request: &Request) -> bool {
     graph::SIGN_IN_HOSTS.contains(&name)
 }
 
+/// Whether a header, by its name in lower case, carries credentials.
+#[must_use]
+pub fn is_secret_header(name: &str) -> bool {
+    SECRET_HEADERS.contains(&name)
+}
+
 fn headers(headers: &mut Headers) {
-    headers.retain(|name, _| !SECRET_HEADERS.contains(&name));
+    headers.retain(|name, _| !is_secret_header(name));
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 /// Names compare without regard to case.
 #[derive(Clone, Debug)]
 pub struct Route {
+    text: String,
     method: Option<String>,
     pattern: GlobMatcher,
 }
@@ -46,7 +47,13 @@ impl Route {
             .build()
             .map_err(|fault| Fault::Pattern { pattern: pattern.to_owned(), why: fault.kind().to_string() })?;
         let method = (method != "*").then(|| method.to_ascii_uppercase());
-        Ok(Self { method, pattern: glob.compile_matcher() })
+        Ok(Self { text: text.to_owned(), method, pattern: glob.compile_matcher() })
+    }
+
+    /// The route as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether a request with this method and path is meant.

@@ -74,17 +74,22 @@ pub fn rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> 
 pub fn entry(exchange: &Taped<Exchange>, ids: &Ids) -> Entry {
     let (request, response) = (&exchange.request, &exchange.response);
     Entry {
-        request: RequestEntry {
-            method: request.method.clone(),
-            url: ids.to_tape(&request.url()),
-            headers: header_entries(&request.headers, ids),
-            body: body_entry(&request.body, ids),
-        },
+        request: request_entry(request, ids),
         response: ResponseEntry {
             status: response.status,
             headers: header_entries(&response.headers, ids),
             body: body_entry(&response.body, ids),
         },
+    }
+}
+
+/// A request as it stands in a cassette; it must be redacted already.
+pub(super) fn request_entry(request: &Request, ids: &Ids) -> RequestEntry {
+    RequestEntry {
+        method: request.method.clone(),
+        url: ids.to_tape(&request.url()),
+        headers: header_entries(&request.headers, ids),
+        body: body_entry(&request.body, ids),
     }
 }
 
@@ -135,9 +140,21 @@ pub fn from_row(row: &[u8]) -> Result<Taped<Exchange>, String> {
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchange>, Fault> {
+    let request = read_request(&entry.request, ids, number)?;
+    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids) }))
+}
+
+/// A request that stands by itself as it would in a cassette without ids.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn request(entry: &RequestEntry) -> Result<Request, Fault> {
+    read_request(entry, &Ids::default(), 1)
+}
+
+fn read_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Request, Fault> {
     let reader = Reader { ids, number };
     let own = |row: &Row| Cow::Borrowed(ids.recorded(*row));
-    let request = &entry.request;
     let url = reader.template("request url", &request.url)?.speak(own);
     let (host, target) = split_url(&url).ok_or_else(|| {
         let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
@@ -150,14 +167,13 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
         return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
     }
     let headers = reader.headers("request", &request.headers)?;
-    let request = Request {
+    Ok(Request {
         method: request.method.clone(),
         host: host.to_owned(),
         target: target.to_owned(),
         headers: headers.iter().map(|(name, value)| (name.as_str(), value.speak(own))).collect(),
         body: reader.body("request", request.body.as_ref())?.speak(own),
-    };
-    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids) }))
+    })
 }
 
 /// The ids of the request of an entry.

@@ -2,6 +2,7 @@
 
 use super::exchange::Request;
 use super::graph::{self, Segment};
+use super::ordering;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
@@ -17,6 +18,8 @@ pub enum Place {
     Path(usize),
     /// A query option by its decoded name.
     Query(String),
+    /// A header by its name in lower case.
+    Header(String),
     /// A JSON Pointer (RFC 6901) into the body.
     Json(String),
     /// The body as a whole, where it is no JSON.
@@ -30,6 +33,7 @@ impl fmt::Display for Place {
             Self::Host => f.write_str("host"),
             Self::Path(number) => write!(f, "path:{number}"),
             Self::Query(name) => write!(f, "query:{name}"),
+            Self::Header(name) => write!(f, "header:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),
             Self::Body => f.write_str("body"),
         }
@@ -62,9 +66,19 @@ pub struct Leaf<'a> {
     pub text: Cow<'a, str>,
 }
 
+/// What a walk sees besides what it always sees, and what it passes over.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Headers, by their names in lower case.
+    pub headers: Vec<String>,
+    /// Whether the order of elements in the body's arrays says nothing. Elements are then counted in an order of the
+    /// deck's own.
+    pub unordered: bool,
+}
+
 /// All that is compared of a request, in an order that does not depend on how the client wrote it.
 #[must_use]
-pub fn leaves(request: &Request) -> Vec<Leaf<'_>> {
+pub fn leaves<'a>(request: &'a Request, view: &View) -> Vec<Leaf<'a>> {
     let mut leaves = vec![
         Leaf { place: Place::Method, kind: Kind::Word, text: request.method.as_str().into() },
         Leaf { place: Place::Host, kind: Kind::Word, text: request.host.as_str().into() },
@@ -81,7 +95,10 @@ pub fn leaves(request: &Request) -> Vec<Leaf<'_>> {
     for (name, value) in query_options(request.query().unwrap_or_default()) {
         leaves.push(Leaf { place: Place::Query(name), kind: Kind::Text, text: value.into() });
     }
-    body_leaves(&request.body, &mut leaves);
+    for (name, value) in request.headers.iter().filter(|(name, _)| view.headers.iter().any(|seen| seen == name)) {
+        leaves.push(Leaf { place: Place::Header(name.to_owned()), kind: Kind::Text, text: value.into() });
+    }
+    body_leaves(&request.body, view, &mut leaves);
     leaves
 }
 
@@ -98,11 +115,14 @@ fn query_options(query: &str) -> Vec<(String, String)> {
     options
 }
 
-fn body_leaves(body: &[u8], leaves: &mut Vec<Leaf<'_>>) {
+fn body_leaves(body: &[u8], view: &View, leaves: &mut Vec<Leaf<'_>>) {
     if body.is_empty() {
         return;
     }
-    if let Some(value) = parse_json(body) {
+    if let Some(mut value) = parse_json(body) {
+        if view.unordered {
+            ordering::sort_arrays(&mut value);
+        }
         json(&value, &mut |steps, leaf| {
             let (kind, text) = match leaf {
                 Value::String(text) => (Kind::Text, text.clone()),
@@ -187,16 +207,21 @@ pub fn unescaped(step: &str) -> String {
 pub enum PlacePattern {
     /// A query option.
     Query(String),
+    /// A header, by its name in lower case.
+    Header(String),
     /// The steps of a pointer, still escaped; `None` for `*`.
     Json(Vec<Option<String>>),
 }
 
 impl PlacePattern {
-    /// Reads `query:NAME` or `json:/POINTER`; nothing else of a request is both compared and free to vary.
+    /// Reads `query:NAME`, `header:NAME` or `json:/POINTER`; nothing else of a request is both compared and free to vary.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("query:") {
             return (!name.is_empty()).then(|| Self::Query(name.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix("header:") {
+            return http::HeaderName::try_from(name).ok().map(|name| Self::Header(name.as_str().to_owned()));
         }
         let pointer = text.strip_prefix("json:")?.strip_prefix('/')?;
         let step = |text: &str| (text != "*").then(|| text.to_owned());
@@ -207,7 +232,7 @@ impl PlacePattern {
     #[must_use]
     pub fn member(&self) -> Option<String> {
         match self {
-            Self::Query(_) => None,
+            Self::Query(_) | Self::Header(_) => None,
             Self::Json(steps) => steps.iter().flatten().next_back().map(|step| unescaped(step)),
         }
     }
@@ -216,12 +241,25 @@ impl PlacePattern {
     #[must_use]
     pub fn covers(&self, place: &Place) -> bool {
         match (self, place) {
-            (Self::Query(own), Place::Query(name)) => own == name,
+            (Self::Query(own), Place::Query(name)) | (Self::Header(own), Place::Header(name)) => own == name,
             (Self::Json(own), Place::Json(pointer)) => {
                 let mut steps = pointer.split('/').skip(1);
                 own.iter().all(|own| steps.next().is_some_and(|step| own.as_deref().is_none_or(|own| own == step)))
             }
             _ => false,
+        }
+    }
+}
+
+impl fmt::Display for PlacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Json(steps) => {
+                f.write_str("json:")?;
+                steps.iter().try_for_each(|step| write!(f, "/{}", step.as_deref().unwrap_or("*")))
+            }
         }
     }
 }
@@ -251,7 +289,7 @@ mod tests {
     }
 
     fn told(request: &Request) -> String {
-        leaves(request).iter().map(|l| format!("{} {:?} {}\n", l.place, l.kind, l.text)).collect()
+        leaves(request, &View::default()).iter().map(|l| format!("{} {:?} {}\n", l.place, l.kind, l.text)).collect()
     }
 
     #[test]
@@ -281,7 +319,11 @@ mod tests {
         assert!(pattern.covers(&place("/value/0/at")) && pattern.covers(&place("/value/7/at/deep")));
         assert!(!pattern.covers(&place("/value/0")) && !pattern.covers(&place("/value/0/att")));
         assert!(PlacePattern::parse("query:$top").unwrap().covers(&Place::Query("$top".into())));
-        for bad in ["json:", "json:a", "query:", "header:prefer", "x"] {
+        assert!(PlacePattern::parse("header:Prefer").unwrap().covers(&Place::Header("prefer".into())));
+        for text in ["json:/value/*/a~1b", "query:$top", "header:prefer"] {
+            assert_eq!(PlacePattern::parse(text).unwrap().to_string(), text);
+        }
+        for bad in ["json:", "json:a", "query:", "header:", "header:a b", "x"] {
             assert_eq!(PlacePattern::parse(bad), None, "{bad}");
         }
     }

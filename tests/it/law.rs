@@ -33,8 +33,8 @@ fn cassette(recorded: &Run) -> Cassette {
 /// A player of a cassette, as a program's server.
 fn player(cassette: Cassette) -> impl FnMut(&Request) -> Response {
     let rule = Rule {
-        route: Route::parse("* /**").unwrap(),
         ignore: vec![PlacePattern::parse("json:/lastReportedDateTime").unwrap()],
+        ..Rule::of(Route::parse("* /**").unwrap())
     };
     let rules = Rules::new(vec![rule], IdPlaces::default());
     let index = Index::new(cassette, rules, Mint::new("seed", &[0; 32])).unwrap();
@@ -43,7 +43,7 @@ fn player(cassette: Cassette) -> impl FnMut(&Request) -> Response {
         let taped = scribe::tape_request(request.clone());
         match playing::play(&index, &mut bindings, Manner::default(), &taped) {
             Ok(answer) => answer.response,
-            Err(miss) => panic!("{} {}: {}", request.method, request.target, miss.message),
+            Err(unanswered) => panic!("{}", unanswered.explain(&index, "tape")),
         }
     }
 }

@@ -1,0 +1,276 @@
+//! Opens sessions with the files that they need, and seals what they recorded.
+
+use super::sealing::{discard, exchanges_of, kept, load, resume, seal_take};
+use super::{Fault, say};
+use crate::config::{self, Config};
+use crate::session::Session;
+use crate::session::auto::Auto;
+use crate::session::record::{self, Recorder};
+use crate::session::replay::Player;
+use crate::session::report::Mode;
+use crate::session::sessions::{Later, Name, Opener, Wanted};
+use crate::session::tally::Tally;
+use crate::store::cassettes::{self, Cassettes};
+use crate::store::journal::Journal;
+use crate::store::takes::Takes;
+use crate::tape::cassette::Cassette;
+use crate::tape::index::Index;
+use crate::tape::mint::Mint;
+use crate::tape::playing::Manner;
+use crate::tape::route::Route;
+use crate::tape::scribe;
+use crate::tape::speaking::Policy;
+use crate::wire::upstream::Upstream;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Arrivals are numbered from the time at which a recording began, so that a continued take goes on after its last one.
+const ARRIVAL_BITS: u32 = 20;
+
+/// What recording needs.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub(super) journal: Arc<Journal>,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) routes: Vec<Route>,
+    /// Whether what is there already is continued.
+    pub(super) append: bool,
+    /// Whether cassettes are written with the recorded ids.
+    pub(super) keep_ids: bool,
+}
+
+/// Opens the sessions of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Opening(Arc<Deck>);
+
+#[derive(Debug)]
+struct Deck {
+    config: Config,
+    mode: Mode,
+    cassette: String,
+    cassettes: Cassettes,
+    recording: Option<Recording>,
+    /// The seed of a run with random ids.
+    chance: String,
+    /// Cassettes made ready, by name and seed.
+    indexes: Mutex<HashMap<(String, String), Arc<Index>>>,
+    /// Which session records a cassette.
+    recorded_by: Mutex<HashMap<String, Name>>,
+    failed: AtomicBool,
+}
+
+impl Opening {
+    pub(super) fn new(config: Config, mode: Mode, cassette: &str, recording: Option<Recording>) -> Self {
+        Self(Arc::new(Deck {
+            cassettes: Cassettes::new(config.cassettes.clone()),
+            config,
+            mode,
+            cassette: cassette.to_owned(),
+            recording,
+            chance: uuid::Uuid::new_v4().to_string(),
+            indexes: Mutex::default(),
+            recorded_by: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }))
+    }
+
+    /// A player of the run's cassette, for a session without a run.
+    pub(super) fn player(&self, name: &Name) -> Result<Player, Fault> {
+        self.0.player(name, &self.0.cassette, &Wanted::default())
+    }
+
+    /// Opens the session without a name.
+    pub(super) async fn first(&self) -> Result<Session, Fault> {
+        self.0.open(&Name::default(), &Wanted::default()).await
+    }
+
+    /// Notes that the run's program failed: what was recorded takes the place of no cassette.
+    pub(super) fn fail(&self) {
+        self.0.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes the takes of a run that did not come to begin.
+    pub(super) fn discard(&self, session: &Session) -> Result<(), Fault> {
+        self.0.with_take(session, |journal, take| discard(journal, take)).map(drop)
+    }
+
+    /// Where the recording of a session is kept that is not sealed.
+    pub(super) fn kept(&self, session: &Session) -> Result<Option<String>, Fault> {
+        let name = session.tally().cassette();
+        self.0.with_take(session, |journal, take| {
+            journal.close(take)?;
+            kept(journal, take, name)
+        })
+    }
+}
+
+impl Opener for Opening {
+    fn open<'a>(&'a self, name: &'a Name, wanted: &'a Wanted) -> Later<'a, Session> {
+        Box::pin(async move { self.0.open(name, wanted).await.map_err(|fault| fault.to_string()) })
+    }
+
+    fn close<'a>(&'a self, name: &'a Name, session: &'a Session) -> Later<'a, Option<String>> {
+        Box::pin(async move {
+            if let Some(recorder) = session.recorder() {
+                recorder.idle().await;
+            }
+            let sealed = tokio::task::block_in_place(|| self.0.seal(session)).map_err(|fault| fault.to_string());
+            self.0.recorded_by().retain(|_, by| by != name);
+            sealed
+        })
+    }
+}
+
+impl Deck {
+    async fn open(&self, name: &Name, wanted: &Wanted) -> Result<Session, Fault> {
+        let cassette = self.cassette_of(name, wanted)?;
+        match &self.recording {
+            None => tokio::task::block_in_place(|| self.player(name, &cassette, wanted))
+                .map(|player| Session::Replay(Box::new(player))),
+            Some(recording) => {
+                self.claim(name, &cassette)?;
+                let opened = self.recorder(recording, name, &cassette).await;
+                if opened.is_err() {
+                    self.recorded_by().remove(&cassette);
+                }
+                opened
+            }
+        }
+    }
+
+    fn cassette_of(&self, name: &Name, wanted: &Wanted) -> Result<String, Fault> {
+        let replays = self.mode == Mode::Replay;
+        if !replays && (wanted.strict.is_some() || wanted.ids.is_some() || wanted.seed.is_some()) {
+            let why = "`strict`, `ids` and `seed` are for replays, and this deck records".to_owned();
+            return Err(Fault::Flag { flag: "session", why });
+        }
+        let own =
+            || if self.cassettes.contains(name.as_str())? { Ok(name.as_str()) } else { Ok(self.cassette.as_str()) };
+        let chosen = match &wanted.cassette {
+            Some(cassette) => cassette,
+            None if name.is_default() => &self.cassette,
+            None if replays => return own().map(str::to_owned),
+            None => name.as_str(),
+        };
+        self.cassettes.path(chosen)?;
+        Ok(chosen.to_owned())
+    }
+
+    /// Sees that no other session records a cassette.
+    fn claim(&self, name: &Name, cassette: &str) -> Result<(), Fault> {
+        match self.recorded_by().insert(cassette.to_owned(), name.clone()) {
+            Some(by) if by != *name => {
+                let why = format!("the session `{by}` records {cassette} already");
+                self.recorded_by().insert(cassette.to_owned(), by);
+                Err(Fault::Flag { flag: "cassette", why })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn recorded_by(&self) -> std::sync::MutexGuard<'_, HashMap<String, Name>> {
+        self.recorded_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn player(&self, name: &Name, cassette: &str, wanted: &Wanted) -> Result<Player, Fault> {
+        let wrong = |why| Fault::Flag { flag: "ids", why };
+        let policy = wanted.ids.as_deref().map(config::parse_policy).transpose().map_err(wrong)?;
+        let policy = policy.unwrap_or(self.config.ids);
+        let seed = match policy {
+            Policy::Random => &self.chance,
+            Policy::Derive | Policy::Recorded => wanted.seed.as_ref().unwrap_or(&self.config.seed),
+        };
+        let index = self.index(cassette, seed)?;
+        let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
+        let manner = Manner { policy, strict: wanted.strict.unwrap_or(self.config.strict) };
+        Ok(Player::new(index, manner, tally))
+    }
+
+    /// A cassette made ready, once for all sessions that play it.
+    fn index(&self, cassette: &str, seed: &str) -> Result<Arc<Index>, Fault> {
+        let key = (cassette.to_owned(), seed.to_owned());
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = indexes.get(&key) {
+            return Ok(Arc::clone(index));
+        }
+        let loaded = load(&self.cassettes, &self.config.store, cassette, &self.config.rules)?;
+        let index = Arc::new(self.ready(cassette, loaded, seed)?);
+        for (line, why) in index.idle_rules() {
+            say(format!("note: config, line {line}: {why} (in {cassette})"));
+        }
+        indexes.insert(key, Arc::clone(&index));
+        Ok(index)
+    }
+
+    fn ready(&self, name: &str, cassette: Cassette, seed: &str) -> Result<Index, Fault> {
+        // The text decides, not the file's bytes: a checkout may have changed its line ends.
+        let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
+        let path = self.cassettes.path(name)?;
+        let index = Index::new(cassette, self.config.rules.clone(), Mint::new(seed, &digest));
+        Ok(index.map_err(|source| cassettes::Fault::Damaged { path, source })?)
+    }
+
+    async fn recorder(&self, recording: &Recording, name: &Name, cassette: &str) -> Result<Session, Fault> {
+        let started = now();
+        let journal = &recording.journal;
+        let take = if recording.append || self.mode == Mode::Auto {
+            resume(&**journal, &self.cassettes, cassette, started.as_secs()).await?
+        } else {
+            journal.begin(cassette, started.as_secs())?
+        };
+        let settings = record::Settings {
+            upstream: Arc::clone(&recording.upstream),
+            store: Arc::<Journal>::clone(journal),
+            take,
+            first_arrival: u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS,
+            routes: recording.routes.clone(),
+            body_limit: self.config.body_limit,
+        };
+        if self.mode == Mode::Record {
+            let tally = Arc::new(Tally::new(name.as_str(), cassette, 0));
+            return Ok(Session::Record(Box::new(Recorder::new(settings, tally))));
+        }
+        let exchanges = tokio::task::block_in_place(|| journal.read(take))?;
+        let index = self.ready(cassette, scribe::seal(&exchanges, self.config.rules.ids()), &self.config.seed)?;
+        let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
+        // What is played may be asked about at Graph next, which knows only the ids that it gave out.
+        let manner = Manner { policy: Policy::Recorded, strict: false };
+        let player = Player::new(Arc::new(index), manner, Arc::clone(&tally));
+        Ok(Session::Auto(Box::new(Auto { player, recorder: Recorder::new(settings, tally) })))
+    }
+
+    fn with_take<T>(
+        &self,
+        session: &Session,
+        with: impl FnOnce(&Journal, u64) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        match (&self.recording, session.recorder()) {
+            (Some(recording), Some(recorder)) => with(&recording.journal, recorder.take()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Seals what a session recorded, and says what came of it.
+    fn seal(&self, session: &Session) -> Result<Option<String>, Fault> {
+        let keep_ids = self.recording.as_ref().is_none_or(|recording| recording.keep_ids);
+        let report = session.report();
+        let failed = self.failed.load(Ordering::Relaxed) || report.holes > 0;
+        self.with_take(session, |journal, take| {
+            journal.close(take)?;
+            if matches!(session, Session::Auto(_)) && exchanges_of(journal, take)? == report.exchanges as u64 {
+                // What is there is what was there.
+                if self.cassettes.contains(&report.cassette)? {
+                    journal.remove(take)?;
+                    return Ok(format!("nothing was missing, so {} stays as it was", report.cassette));
+                }
+            }
+            seal_take(journal, take, &self.cassettes, &report.cassette, failed, keep_ids, &self.config.rules)
+        })
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,180 @@
+//! The arguments, as clap reads them.
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Records what a program says to Microsoft Graph, and answers it offline with ids that fit the run.
+#[derive(Debug, Parser)]
+#[command(name = "graphdeck", version, max_term_width = 110)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Places {
+    /// The settings, such as ci/graphdeck.toml [default: ./config.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "GRAPHDECK_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Where recordings under way are kept, such as /var/tmp/deck [default: .graphdeck]
+    #[arg(long, global = true, value_name = "DIR", env = "GRAPHDECK_STORE")]
+    pub(super) store: Option<PathBuf>,
+    /// Where cassettes are, such as tests/cassettes [default: cassettes]
+    #[arg(long, global = true, value_name = "DIR", env = "GRAPHDECK_CASSETTES")]
+    pub(super) cassettes: Option<PathBuf>,
+    /// Say only what goes wrong; misses are in the report and the exit code
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Say more: each request, and which exchange answers it
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Ask Graph, and write down what it says: graphdeck record my-run -- python3 sync.py
+    Record {
+        #[command(flatten)]
+        run: Run,
+        #[command(flatten)]
+        recording: Recording,
+        /// Continue the cassette, or its interrupted take: record my-run --append -- npm test
+        #[arg(long, env = "GRAPHDECK_APPEND", value_parser = FalseyValueParser::new())]
+        append: bool,
+    },
+    /// Answer from a cassette, without a network: graphdeck replay my-run -- python3 sync.py
+    Replay {
+        #[command(flatten)]
+        run: Run,
+        /// Make repeats beyond the tape misses, and fail when an exchange is not used: replay my-run --strict -- npm test
+        #[arg(
+            long,
+            env = "GRAPHDECK_STRICT",
+            value_parser = FalseyValueParser::new(),
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "true",
+            value_name = "true|false"
+        )]
+        strict: Option<bool>,
+        /// How ids that Graph made up are chosen: derive, recorded or random, such as --ids random [default: derive]
+        #[arg(long, value_name = "POLICY", env = "GRAPHDECK_IDS")]
+        ids: Option<String>,
+        /// What derived ids are computed from, such as --seed nightly; another seed gives other ids
+        #[arg(long, value_name = "TEXT", env = "GRAPHDECK_SEED")]
+        seed: Option<String>,
+    },
+    /// Answer from a cassette what is on it, and record what is missing: graphdeck auto my-run -- python3 sync.py
+    Auto {
+        #[command(flatten)]
+        run: Run,
+        #[command(flatten)]
+        recording: Recording,
+        /// Run though CI is set, where a run that reaches Graph is mostly a mistake
+        #[arg(long, env = "GRAPHDECK_ALLOW_RECORD", value_parser = FalseyValueParser::new())]
+        allow_record: bool,
+    },
+    /// Say what would answer a request, and why, or why nothing would: graphdeck explain my-run request.http
+    Explain {
+        /// The cassette, such as my-run
+        name: String,
+        /// A raw HTTP request, a .http file, or a miss out of a report; - for standard input
+        file: PathBuf,
+    },
+    /// List, show, export, import, check and remove cassettes
+    Cassette {
+        #[command(subcommand)]
+        command: CassetteCommand,
+    },
+    /// Print the root certificate that clients must trust (PEM), such as for `curl --cacert`
+    Ca {
+        /// Write it to a file instead, such as graphdeck.pem
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The cassette, such as my-run for cassettes/my-run.json [default: from config.toml]
+    #[arg(env = "GRAPHDECK_CASSETTE")]
+    pub(super) name: Option<String>,
+    /// Where to listen, such as 127.0.0.1:9000 [default: 127.0.0.1:8080; with a COMMAND a free port]
+    #[arg(long, value_name = "ADDR", env = "GRAPHDECK_LISTEN")]
+    pub(super) listen: Option<String>,
+    /// Write what happened to deck.json, deck.xml (JUnit) or deck.md
+    #[arg(long, value_name = "FILE", env = "GRAPHDECK_REPORT")]
+    pub(super) report: Option<PathBuf>,
+    /// A program to run behind the deck, such as -- npm test; without one the deck serves until Ctrl-C
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Recording {
+    /// Connect to ADDR instead of resolving HOST, such as graph.microsoft.com=127.0.0.1:9443 (repeatable)
+    #[arg(long, value_name = "HOST=ADDR", env = "GRAPHDECK_CONNECT_TO", value_delimiter = ',')]
+    pub(super) connect_to: Vec<String>,
+    /// PEM roots to trust for the upstream besides the system's, such as corporate-ca.pem
+    #[arg(long, value_name = "FILE", env = "GRAPHDECK_UPSTREAM_CA")]
+    pub(super) upstream_ca: Option<PathBuf>,
+    /// Leave recorded ids out, so that recording the same again gives the same file: record my-run --no-recorded-ids
+    #[arg(long, env = "GRAPHDECK_NO_RECORDED_IDS", value_parser = FalseyValueParser::new())]
+    pub(super) no_recorded_ids: bool,
+    /// Record every exchange with Graph, not only userStatuses POSTs: record my-run --all -- npm test
+    #[arg(long, env = "GRAPHDECK_ALL", value_parser = FalseyValueParser::new())]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CassetteCommand {
+    /// List cassettes and interrupted takes
+    Ls,
+    /// Show the exchanges of a cassette, or its ids: graphdeck cassette show my-run --ids
+    Show {
+        /// The cassette, such as my-run
+        name: String,
+        /// List each id, who made it, where it was first seen and how often it stands there: show my-run --ids
+        #[arg(long)]
+        ids: bool,
+    },
+    /// Print a cassette, or an interrupted take of it: graphdeck cassette export my-run --out my-run.json
+    Export {
+        /// The cassette, such as my-run
+        name: String,
+        /// An interrupted take by its number, such as 3
+        #[arg(long, value_name = "NUMBER")]
+        take: Option<u64>,
+        /// Write it to a file instead, such as my-run.json
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take a cassette file over: graphdeck cassette import ../other/run.json --name other-run
+    Import {
+        /// The file, such as ../other/run.json
+        file: PathBuf,
+        /// The name it gets here, such as other-run [default: the file's name]
+        #[arg(long)]
+        name: Option<String>,
+        /// Replace a cassette of that name: cassette import run.json --force
+        #[arg(long)]
+        force: bool,
+    },
+    /// See that cassettes can be used: all, or these files, such as cassettes/my-run.json
+    Check {
+        /// The files, such as cassettes/my-run.json
+        files: Vec<PathBuf>,
+    },
+    /// Remove a cassette and its interrupted takes, or one of these: graphdeck cassette rm my-run --take 3
+    Rm {
+        /// The cassette, such as my-run
+        name: String,
+        /// Only this interrupted take, such as 3
+        #[arg(long, value_name = "NUMBER")]
+        take: Option<u64>,
+    },
+}

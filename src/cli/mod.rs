@@ -1,0 +1,202 @@
+//! The command line: what is asked, with which settings, and the exit code.
+
+mod arguments;
+
+use crate::app::{self, Fault, explain, library, run};
+use crate::config::{self, Config};
+use crate::platform;
+use crate::session::report::Mode;
+use crate::store::engine;
+use crate::wire::authority::{self, Authority};
+use arguments::{CassetteCommand, Cli, Command, Places};
+use clap::Parser;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::fmt::FormatFields;
+
+/// Does what the command line asks.
+#[must_use]
+pub fn main() -> ExitCode {
+    engine::hush_caught_panics();
+    let cli = Cli::parse();
+    start_log(cli.places.quiet, cli.places.verbose);
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            app::complain(&fault);
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Fault> {
+    let mut config = Config::load(cli.places.config.as_deref())?;
+    let Places { store, cassettes, .. } = cli.places;
+    config.store = store.unwrap_or(config.store);
+    config.cassettes = cassettes.unwrap_or(config.cassettes);
+    match cli.command {
+        Command::Record { run, recording, append } => record(config, run, recording, Mode::Record, append),
+        Command::Auto { run, recording, allow_record } => {
+            refuse_in_ci(allow_record)?;
+            record(config, run, recording, Mode::Auto, true)
+        }
+        Command::Replay { run, strict, ids, seed } => {
+            if let Some(ids) = ids {
+                config.ids = config::parse_policy(&ids).map_err(flag("--ids or GRAPHDECK_IDS"))?;
+            }
+            config.seed = seed.unwrap_or(config.seed);
+            config.strict = strict.unwrap_or(config.strict);
+            let run = run.settle(&mut config, Mode::Replay)?;
+            block_on(run::run(config, run))
+        }
+        Command::Explain { name, file } => {
+            let (text, answered) = explain::explain(&config, &name, &file)?;
+            put(None, &text)?;
+            Ok(u8::from(!answered))
+        }
+        Command::Cassette { command } => cassette(&config, command),
+        Command::Ca { out } => {
+            let authority = Authority::open(&authority::default_dir()?)?;
+            put(out, &authority.root_pem()).map(|()| 0)
+        }
+    }
+}
+
+fn record(
+    mut config: Config,
+    run: arguments::Run,
+    recording: arguments::Recording,
+    mode: Mode,
+    append: bool,
+) -> Result<u8, Fault> {
+    for entry in &recording.connect_to {
+        let (host, address) = config::parse_connect_to(entry).map_err(flag("--connect-to or GRAPHDECK_CONNECT_TO"))?;
+        config.connect_to.insert(host, address);
+    }
+    config.upstream_ca = recording.upstream_ca.or(config.upstream_ca);
+    let run = run.settle(&mut config, mode)?;
+    let arguments::Recording { all, no_recorded_ids, .. } = recording;
+    block_on(run::run(config, run::Run { all, append, no_recorded_ids, ..run }))
+}
+
+/// A run in CI that would reach Graph is mostly a mistake: what is missing should fail there.
+fn refuse_in_ci(allowed: bool) -> Result<(), Fault> {
+    let in_ci = std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    if !in_ci || allowed {
+        return Ok(());
+    }
+    let why = "CI is set, and `auto` reaches Graph for what is missing: use `graphdeck replay` here, or allow it \
+               with --allow-record";
+    Err(Fault::Flag { flag: "auto", why: why.to_owned() })
+}
+
+impl arguments::Run {
+    /// The run that is meant: flags and environment over the settings.
+    fn settle(self, config: &mut Config, mode: Mode) -> Result<run::Run, Fault> {
+        if let Some(listen) = self.listen {
+            config::check_address(&listen).map_err(flag("--listen or GRAPHDECK_LISTEN"))?;
+            config.listen = listen;
+        } else if !self.command.is_empty() {
+            "127.0.0.1:0".clone_into(&mut config.listen);
+        }
+        Ok(run::Run {
+            mode,
+            cassette: self.name.unwrap_or_else(|| config.cassette.clone()),
+            command: self.command,
+            report: self.report,
+            all: false,
+            append: false,
+            no_recorded_ids: false,
+        })
+    }
+}
+
+fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
+    match command {
+        CassetteCommand::Ls => put(None, &library::list(config)?)?,
+        CassetteCommand::Show { name, ids: false } => put(None, &library::show(config, &name)?)?,
+        CassetteCommand::Show { name, ids: true } => put(None, &library::show_ids(config, &name)?)?,
+        CassetteCommand::Export { name, take, out } => put(out, &library::export(config, &name, take)?)?,
+        CassetteCommand::Import { file, name, force } => {
+            let path = library::import(config, &file, name, force)?;
+            put(None, &format!("imported {} as {}\n", file.display(), path.display()))?;
+        }
+        CassetteCommand::Check { files } => {
+            let (text, good) = library::check(config, &files)?;
+            put(None, &text)?;
+            return Ok(if good { 0 } else { 2 });
+        }
+        CassetteCommand::Rm { name, take } => put(None, &library::remove(config, &name, take)?)?,
+    }
+    Ok(0)
+}
+
+fn flag(flag: &'static str) -> impl Fn(String) -> Fault {
+    move |why| Fault::Flag { flag, why }
+}
+
+/// Writes to a file, or to standard output; a reader that leaves early, such as `head`, is no fault.
+fn put(out: Option<PathBuf>, text: &str) -> Result<(), Fault> {
+    let (path, outcome) = match out {
+        Some(path) => {
+            let written = platform::replace_file(&path, |file| file.write_all(text.as_bytes()));
+            (path, written)
+        }
+        None => ("standard output".into(), std::io::stdout().lock().write_all(text.as_bytes())),
+    };
+    match outcome {
+        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Fault::File { path, what: "written", source: fault })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn block_on(run: impl Future<Output = Result<u8, Fault>>) -> Result<u8, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fault::System)?;
+    let outcome = runtime.block_on(run);
+    // What is still open now was given its time; nothing acknowledged depends on it.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Log lines go to standard error, in the words of the deck; `GRAPHDECK_LOG` says how many (`debug`, `off`, …), or else
+/// the flags do.
+fn start_log(quiet: bool, verbose: bool) {
+    if quiet {
+        app::be_quiet();
+    }
+    let by_flags = match (quiet, verbose) {
+        (true, _) => "off",
+        (_, false) => "graphdeck=warn",
+        (_, true) => "graphdeck=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GRAPHDECK_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(by_flags));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).event_format(Plain).init();
+}
+
+/// A log line as any other line of the deck.
+struct Plain;
+
+impl<S, N> tracing_subscriber::fmt::FormatEvent<S, N> for Plain
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &tracing_subscriber::fmt::FmtContext<'_, S, N>,
+        mut writer: tracing_subscriber::fmt::format::Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        // Libraries know nothing of secrets: some write whole headers at their lowest level.
+        if !event.metadata().target().starts_with("graphdeck") {
+            return Ok(());
+        }
+        writer.write_str("graphdeck: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}

@@ -1,0 +1,420 @@
+//! What happened, to be told: the reports of sessions, and the run's, with its verdict.
+
+use crate::tape::cassette::RequestEntry;
+use crate::tape::miss::Miss;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The version of the JSON report, described in `docs/reports.md`.
+pub const VERSION: u32 = 2;
+/// The largest request that is kept with its miss, in bytes of JSON.
+const SENT: usize = 16 * 1024;
+/// The most unused exchanges that are told on a terminal.
+const TOLD: usize = 20;
+
+/// What a run of the deck does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It records.
+    Record,
+    /// It replays.
+    Replay,
+    /// It replays what is on tape, and records the rest.
+    Auto,
+}
+
+impl Mode {
+    /// Whether it can reach Graph.
+    #[must_use]
+    pub fn reaches_graph(self) -> bool {
+        self != Self::Replay
+    }
+
+    /// What a deck says that it does.
+    #[must_use]
+    pub fn doing(self, cassette: &str) -> String {
+        match self {
+            Self::Record => format!("recording {cassette}"),
+            Self::Replay => format!("replaying {cassette}"),
+            Self::Auto => format!("replaying {cassette} and recording what is missing"),
+        }
+    }
+}
+
+/// A request that nothing on tape answered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Missed {
+    /// `METHOD address`.
+    pub request: String,
+    /// Why, as a word for programs.
+    pub reason: &'static str,
+    /// Why, in words.
+    pub message: String,
+    /// What the documentation says of values that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// The nearest recorded exchanges.
+    pub nearest: Vec<Near>,
+    /// What to do about it.
+    pub way_out: String,
+    /// The request, to be explained again; none when it is large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<RequestEntry>,
+    /// The whole explanation, in lines.
+    #[serde(skip)]
+    pub text: String,
+}
+
+/// A recorded exchange that comes near.
+#[derive(Clone, Debug, Serialize)]
+pub struct Near {
+    exchange: usize,
+    request: String,
+    differences: Vec<Differing>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Differing {
+    place: String,
+    recorded: Option<String>,
+    got: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+impl Missed {
+    /// A miss as it is reported.
+    #[must_use]
+    pub fn of(miss: &Miss) -> Self {
+        let small = serde_json::to_string(&miss.sent).is_ok_and(|text| text.len() <= SENT);
+        Self {
+            request: miss.request.clone(),
+            reason: miss.reason.as_str(),
+            message: miss.message.clone(),
+            hints: miss.hints.clone(),
+            nearest: near(miss),
+            way_out: miss.way_out.clone(),
+            sent: small.then(|| miss.sent.clone()),
+            text: miss.to_string(),
+        }
+    }
+}
+
+/// The nearest exchanges of a miss, as they are reported.
+#[must_use]
+pub fn near(miss: &Miss) -> Vec<Near> {
+    let differing = |found: &crate::tape::differences::Difference| Differing {
+        place: found.place.to_string(),
+        recorded: found.recorded.clone(),
+        got: found.got.clone(),
+        why: found.id.clone(),
+    };
+    let near = miss.nearest.iter().map(|near| Near {
+        exchange: near.exchange,
+        request: near.request.clone(),
+        differences: near.differences.iter().map(differing).collect(),
+    });
+    near.collect()
+}
+
+/// An exchange that should have been recorded and was not.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hole {
+    /// `METHOD address`.
+    pub request: String,
+    /// Why it was not recorded.
+    pub why: String,
+}
+
+/// What happened in one session.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionReport {
+    /// The session; `default` is the one without a name.
+    pub name: String,
+    /// Its cassette.
+    pub cassette: String,
+    /// How many exchanges that has.
+    pub exchanges: usize,
+    /// Exchanges recorded.
+    pub recorded: u64,
+    /// Requests answered from tape.
+    pub answered: u64,
+    /// Of these, those beyond the tape.
+    pub repeats: u64,
+    /// Of these, those that differ from what was recorded, by the rules that allow it.
+    pub ignored: BTreeMap<String, u64>,
+    /// Requests that nothing answered.
+    pub missed: u64,
+    /// The first thousand of them.
+    pub misses: Vec<Missed>,
+    /// Exchanges that answered nothing.
+    pub unused: usize,
+    /// Their names.
+    pub unused_list: Vec<String>,
+    /// Exchanges that should have been recorded and were not.
+    pub holes: u64,
+    /// The first thousand of them.
+    pub hole_list: Vec<Hole>,
+    /// Requests to Graph that were not to be recorded.
+    pub passed_through: BTreeMap<String, u64>,
+    /// Connections to other hosts.
+    pub tunnelled: BTreeMap<String, u64>,
+    /// Connections that a replay does not make.
+    pub refused: BTreeMap<String, u64>,
+}
+
+impl SessionReport {
+    /// Whether anything happened in it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.recorded + self.answered + self.missed + self.holes == 0
+    }
+
+    /// The report as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report prints to memory") + "\n"
+    }
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    version: u32,
+    /// What the run did.
+    pub mode: Mode,
+    /// The cassette that it was started with.
+    pub cassette: String,
+    /// Sums over all sessions.
+    pub recorded: u64,
+    /// Requests answered.
+    pub answered: u64,
+    /// Requests beyond the tape.
+    pub repeats: u64,
+    /// Requests that nothing answered.
+    pub missed: u64,
+    /// Exchanges of the run's cassettes that answered nothing in any session.
+    pub unused: usize,
+    /// Exchanges that should have been recorded and were not.
+    pub holes: u64,
+    /// The sessions, the one without a name first.
+    pub sessions: Vec<SessionReport>,
+}
+
+impl Report {
+    /// The report of a run; sessions in which nothing happened are left out where others have something to tell.
+    #[must_use]
+    pub fn of(mode: Mode, cassette: &str, mut sessions: Vec<SessionReport>) -> Self {
+        if sessions.iter().any(|session| !session.is_idle()) {
+            sessions.retain(|session| !session.is_idle() || !session.refused.is_empty());
+        }
+        let sum = |count: fn(&SessionReport) -> u64| sessions.iter().map(count).sum();
+        Self {
+            version: VERSION,
+            mode,
+            cassette: cassette.to_owned(),
+            recorded: sum(|session| session.recorded),
+            answered: sum(|session| session.answered),
+            repeats: sum(|session| session.repeats),
+            missed: sum(|session| session.missed),
+            unused: unused(&sessions).len(),
+            holes: sum(|session| session.holes),
+            sessions,
+        }
+    }
+
+    /// Whether the run was all that it should be; `strict` asks that nothing be unused.
+    #[must_use]
+    pub fn is_clean(&self, strict: bool) -> bool {
+        self.missed == 0 && self.holes == 0 && (!strict || self.unused == 0)
+    }
+
+    /// The report as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report prints to memory") + "\n"
+    }
+
+    /// The misses of all sessions, each with its session's name.
+    pub fn misses(&self) -> impl Iterator<Item = (&str, &Missed)> {
+        self.sessions.iter().flat_map(|session| session.misses.iter().map(|miss| (session.name.as_str(), miss)))
+    }
+
+    /// What happened, in a few words.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        if self.mode == Mode::Record {
+            return format!("recorded {}: {} recorded, {} holes", self.cassette, self.recorded, self.holes);
+        }
+        let mut line = format!(
+            "replayed {}: {} answered, {} missed, {} unused",
+            self.cassette, self.answered, self.missed, self.unused
+        );
+        if self.mode == Mode::Auto {
+            line += &format!(", {} recorded", self.recorded);
+        }
+        line
+    }
+
+    /// The one line that says how a replay went.
+    #[must_use]
+    pub fn replayed(&self) -> String {
+        let mut line = self.headline();
+        if self.repeats > 0 {
+            line += &format!(" ({} beyond the tape)", self.repeats);
+        }
+        let mut rules: BTreeMap<&str, u64> = BTreeMap::new();
+        for (rule, count) in self.sessions.iter().flat_map(|session| &session.ignored) {
+            *rules.entry(rule).or_default() += count;
+        }
+        for (rule, count) in rules {
+            line += &format!(" ({count} by the rule for `{rule}`)");
+        }
+        line
+    }
+
+    /// A short table of the sessions, a line each; nothing when there is only one.
+    #[must_use]
+    pub fn table(&self) -> Vec<String> {
+        if self.sessions.len() < 2 {
+            return Vec::new();
+        }
+        let width = self.sessions.iter().map(|session| session.name.chars().count()).max().unwrap_or(0).max(7);
+        let mut lines = vec![format!(
+            "{:width$}  {:>8} {:>7} {:>6} {:>6} {:>8} {:>5}",
+            "session", "answered", "repeats", "missed", "unused", "recorded", "holes"
+        )];
+        lines.extend(self.sessions.iter().map(|session| {
+            format!(
+                "{:width$}  {:>8} {:>7} {:>6} {:>6} {:>8} {:>5}",
+                session.name,
+                session.answered,
+                session.repeats,
+                session.missed,
+                session.unused,
+                session.recorded,
+                session.holes
+            )
+        }));
+        lines
+    }
+
+    /// What else is to be said, a line each: what went past the tape, what should not have, and if that fails the run
+    /// what was not used.
+    #[must_use]
+    pub fn asides(&self, strict: bool) -> Vec<String> {
+        let holes = self.sessions.iter().flat_map(|session| &session.hole_list);
+        let told = holes.map(|hole| format!("not recorded, though it should be: {}: {}", hole.request, hole.why));
+        let mut lines: Vec<String> = told.collect();
+        if strict {
+            let unused = unused(&self.sessions);
+            lines.extend(unused.iter().take(TOLD).map(|name| format!("unused: {name}")));
+            if unused.len() > TOLD {
+                lines.push(format!("unused: {} more (all of them: --report FILE)", unused.len() - TOLD));
+            }
+        }
+        let mut aside = |what: &str, counts: fn(&SessionReport) -> &BTreeMap<String, u64>, hint: &str| {
+            let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+            for (name, count) in self.sessions.iter().flat_map(counts) {
+                *sums.entry(name).or_default() += count;
+            }
+            if !sums.is_empty() {
+                let sums: Vec<_> = sums.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
+                lines.push(format!("{what}: {}{hint}", sums.join(", ")));
+            }
+        };
+        aside("passed through, not recorded", |session| &session.passed_through, " (to record everything: --all)");
+        aside("passed through to other hosts", |session| &session.tunnelled, "");
+        aside("refused, because a replay does not reach the network", |session| &session.refused, "");
+        lines
+    }
+}
+
+/// What no session used of its cassette, which several may share.
+fn unused(sessions: &[SessionReport]) -> Vec<String> {
+    let mut left: HashMap<&str, Vec<&String>> = HashMap::new();
+    for session in sessions {
+        match left.get_mut(session.cassette.as_str()) {
+            None => drop(left.insert(&session.cassette, session.unused_list.iter().collect())),
+            Some(names) => {
+                let unused: HashSet<&String> = session.unused_list.iter().collect();
+                names.retain(|name| unused.contains(name));
+            }
+        }
+    }
+    let several = left.len() > 1;
+    let named = |(cassette, names): (&str, Vec<&String>)| -> Vec<String> {
+        let of = if several { format!("{cassette}: ") } else { String::new() };
+        names.into_iter().map(|name| format!("{of}{name}")).collect()
+    };
+    let mut left: Vec<(&str, Vec<&String>)> = left.into_iter().collect();
+    left.sort_unstable();
+    left.into_iter().flat_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::Tally;
+    use super::*;
+    use crate::tape::miss::Reason;
+
+    fn miss() -> Miss {
+        let sent = serde_json::from_str(r#"{"method":"GET","url":"https://h/a"}"#).unwrap();
+        Miss {
+            request: "GET https://h/a".into(),
+            sent,
+            reason: Reason::NotRecorded,
+            message: "why".into(),
+            hints: Vec::new(),
+            nearest: Vec::new(),
+            way_out: "record it".into(),
+        }
+    }
+
+    fn session(name: &str, unused: &[&str]) -> SessionReport {
+        let tally = Tally::new(name, "my-run", 5);
+        tally.answered(false, std::iter::empty());
+        tally.answered(true, ["POST /**/userStatuses"].into_iter());
+        tally.report(unused.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    #[test]
+    fn a_replay_is_told_in_one_line_a_table_and_in_json() {
+        let tally = Tally::new("default", "my-run", 5);
+        tally.missed(&miss());
+        tally.refused("example.com:443");
+        let sessions =
+            vec![tally.report(vec!["exchange 1".into(), "exchange 2".into()]), session("login", &["exchange 2"])];
+        let report = Report::of(Mode::Replay, "my-run", sessions);
+        insta::assert_snapshot!(format!(
+            "{}\n{}\n{}\n{}",
+            report.replayed(),
+            report.table().join("\n"),
+            report.asides(true).join("\n"),
+            report.to_json()
+        ));
+    }
+
+    #[test]
+    fn a_recording_tells_what_it_let_past() {
+        let tally = Tally::new("default", "my-run", 0);
+        (0..3).for_each(|_| tally.passed("GET /deviceManagement/deviceConfigurations".into()));
+        tally.tunnelled("login.microsoftonline.com:443");
+        tally.hole("POST https://h/a", "the body is too large");
+        let report = Report::of(Mode::Record, "my-run", vec![tally.report(Vec::new())]);
+        insta::assert_snapshot!(report.asides(false).join("\n"));
+    }
+
+    #[test]
+    fn clean_means_no_miss_no_hole_and_if_strict_nothing_unused_in_every_session() {
+        let of = |sessions: Vec<SessionReport>| Report::of(Mode::Replay, "my-run", sessions);
+        let idle = || Tally::new("default", "my-run", 2).report(vec!["1".into(), "2".into()]);
+        assert!(of(vec![idle()]).is_clean(false) && !of(vec![idle()]).is_clean(true));
+        assert!(of(vec![idle(), session("a", &["1"]), session("b", &["2"])]).is_clean(true));
+        assert!(!of(vec![session("a", &["1", "2"]), session("b", &["2"])]).is_clean(true));
+        let tally = Tally::new("default", "my-run", 0);
+        tally.missed(&miss());
+        assert!(!of(vec![tally.report(Vec::new())]).is_clean(false));
+    }
+}

@@ -1,0 +1,292 @@
+//! The sessions of a run, by name: opened when they are first named, and each on its own.
+
+use super::Session;
+use super::report::{Mode, Report, SessionReport};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::sync::OnceCell;
+
+/// The most sessions that may be open at once.
+const MOST: usize = 4096;
+/// The longest name of a session, in characters.
+const LONGEST: usize = 64;
+/// What the session without a name is called.
+const DEFAULT: &str = "default";
+
+/// The name of a session: letters, digits, `.`, `_` and `-`, the first of them no `.`, 64 characters at most.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// When the text is none.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let good = !text.is_empty() && text.len() <= LONGEST && text.bytes().all(plain) && !text.starts_with('.');
+        if good { Ok(Self(text.to_owned())) } else { Err(Fault::Name(text.chars().take(LONGEST + 1).collect())) }
+    }
+
+    /// The name as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the session without a name.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0 == DEFAULT
+    }
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self(DEFAULT.to_owned())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a session is wanted; what is left out is as for the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Its cassette. Left out, a replay takes the one of the session's name, when there is one, or else the run's; a
+    /// recording takes the session's name.
+    pub cassette: Option<String>,
+    /// Replay: whether repeats beyond the tape are misses.
+    pub strict: Option<bool>,
+    /// Replay: how minted ids are chosen: `derive`, `recorded` or `random`.
+    pub ids: Option<String>,
+    /// Replay: what derived ids are computed from.
+    pub seed: Option<String>,
+}
+
+/// Why a session cannot be had.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The name is none.
+    #[error(
+        "`{0}` is no name of a session: it has letters, digits, `.`, `_` and `-`, {LONGEST} at most, and begins with no `.`"
+    )]
+    Name(String),
+    /// There is one of that name already.
+    #[error("the session `{0}` is open already: close it first, or reset it")]
+    Open(Name),
+    /// There is none of that name.
+    #[error("there is no session `{0}`")]
+    Unknown(Name),
+    /// There are too many.
+    #[error("there are {MOST} sessions already: close some with DELETE /_graphdeck/sessions/NAME")]
+    TooMany,
+    /// What was asked cannot be done with this session.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be made.
+    #[error("the session `{name}` cannot be opened: {why}")]
+    Cannot {
+        /// The session.
+        name: Name,
+        /// The reason.
+        why: String,
+    },
+}
+
+/// What comes of an opener's work, later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// Makes sessions, and ends them: with the files that these need.
+pub trait Opener: Send + Sync + fmt::Debug {
+    /// Makes a session.
+    fn open<'a>(&'a self, name: &'a Name, wanted: &'a Wanted) -> Later<'a, Session>;
+
+    /// Ends one: what it recorded is sealed. The line says what came of it.
+    fn close<'a>(&'a self, name: &'a Name, session: &'a Session) -> Later<'a, Option<String>>;
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    wanted: Wanted,
+    session: Arc<OnceCell<Arc<Session>>>,
+}
+
+/// The sessions of a run.
+#[derive(Debug)]
+pub struct Sessions {
+    mode: Mode,
+    cassette: String,
+    opener: Box<dyn Opener>,
+    open: RwLock<BTreeMap<Name, Slot>>,
+    closed: Mutex<Vec<SessionReport>>,
+}
+
+impl Sessions {
+    /// The sessions of a run that was started with `cassette`; `first` is the one without a name.
+    #[must_use]
+    pub fn start(mode: Mode, cassette: &str, opener: Box<dyn Opener>, first: Session) -> Self {
+        let session = Arc::new(OnceCell::new_with(Some(Arc::new(first))));
+        let open = BTreeMap::from([(Name::default(), Slot { wanted: Wanted::default(), session })]);
+        Self { mode, cassette: cassette.to_owned(), opener, open: RwLock::new(open), closed: Mutex::default() }
+    }
+
+    /// What the run does.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The cassette that the run was started with.
+    #[must_use]
+    pub fn cassette(&self) -> &str {
+        &self.cassette
+    }
+
+    /// The session of a name; it is opened if it is not.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn get(&self, name: &Name) -> Result<Arc<Session>, Fault> {
+        let found = self.open.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let slot = match found {
+            Some(slot) => slot,
+            None => self.slot(name, Wanted::default(), false)?,
+        };
+        self.fill(name, &slot).await
+    }
+
+    /// Opens a session as it is wanted.
+    ///
+    /// # Errors
+    /// When it is open already, or cannot be opened.
+    pub async fn open(&self, name: &Name, wanted: Wanted) -> Result<Arc<Session>, Fault> {
+        let slot = self.slot(name, wanted, true)?;
+        self.fill(name, &slot).await
+    }
+
+    /// The place of a session, new or not; `new` asks for a new one.
+    fn slot(&self, name: &Name, wanted: Wanted, new: bool) -> Result<Slot, Fault> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        match open.get(name) {
+            Some(_) if new => return Err(Fault::Open(name.clone())),
+            Some(slot) => return Ok(slot.clone()),
+            None if open.len() >= MOST => return Err(Fault::TooMany),
+            None => {}
+        }
+        let slot = Slot { wanted, session: Arc::default() };
+        open.insert(name.clone(), slot.clone());
+        Ok(slot)
+    }
+
+    /// Makes the session of a place, once, however many ask for it.
+    async fn fill(&self, name: &Name, slot: &Slot) -> Result<Arc<Session>, Fault> {
+        let made = slot.session.get_or_try_init(|| async {
+            let made = self.opener.open(name, &slot.wanted).await;
+            made.map(Arc::new).map_err(|why| Fault::Cannot { name: name.clone(), why })
+        });
+        match made.await {
+            Ok(session) => Ok(Arc::clone(session)),
+            Err(fault) => {
+                let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+                let same = open.get(name).is_some_and(|found| Arc::ptr_eq(&found.session, &slot.session));
+                if same && !slot.session.initialized() {
+                    open.remove(name);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Puts a replay back to the begin of its tape, with nothing bound and nothing counted.
+    ///
+    /// # Errors
+    /// When there is no such session, or it records.
+    pub async fn reset(&self, name: &Name) -> Result<Arc<Session>, Fault> {
+        if self.mode.reaches_graph() {
+            let why = "a recording cannot be taken back: close the session, and open it again";
+            return Err(Fault::Refused(why.to_owned()));
+        }
+        let slot = {
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            let slot = open.get_mut(name).ok_or_else(|| Fault::Unknown(name.clone()))?;
+            slot.session = Arc::default();
+            slot.clone()
+        };
+        self.fill(name, &slot).await
+    }
+
+    /// Closes a session: what it recorded is sealed, and its report kept for the run's.
+    ///
+    /// # Errors
+    /// When there is no such session, it is the one without a name, or what it recorded cannot be sealed.
+    pub async fn close(&self, name: &Name) -> Result<(SessionReport, Option<String>), Fault> {
+        if name.is_default() {
+            return Err(Fault::Refused("the session without a name ends with the deck".to_owned()));
+        }
+        let slot = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let session = slot.and_then(|slot| slot.session.get().cloned());
+        let session = session.ok_or_else(|| Fault::Unknown(name.clone()))?;
+        let ended = self.end(name, &session).await;
+        let report = session.report();
+        self.closed().push(report.clone());
+        Ok((report, ended?))
+    }
+
+    async fn end(&self, name: &Name, session: &Session) -> Result<Option<String>, Fault> {
+        self.opener.close(name, session).await.map_err(|why| Fault::Refused(format!("the session `{name}`: {why}")))
+    }
+
+    /// Ends every session that is open, the one without a name first; the lines say what came of each.
+    pub async fn end_all(&self) -> Vec<Result<String, Fault>> {
+        let mut ended = Vec::new();
+        for (name, session) in self.all() {
+            ended.extend(self.end(&name, &session).await.transpose());
+        }
+        ended
+    }
+
+    fn closed(&self) -> MutexGuard<'_, Vec<SessionReport>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sessions that are open, the one without a name first.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Name, Arc<Session>)> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let made = open.iter().filter_map(|(name, slot)| Some((name.clone(), Arc::clone(slot.session.get()?))));
+        let mut all: Vec<_> = made.collect();
+        all.sort_by_key(|(name, _)| !name.is_default());
+        all
+    }
+
+    /// What has happened so far, in all of them.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let mut reports: Vec<SessionReport> = self.all().iter().map(|(_, session)| session.report()).collect();
+        reports.extend(self.closed().iter().cloned());
+        Report::of(self.mode, &self.cassette, reports)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["a", "login-test", "A.b_c", &"x".repeat(64)] {
+            assert_eq!(Name::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", ".a", "a/b", "a b", "é", "a%20b", &"x".repeat(65)] {
+            assert!(Name::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
