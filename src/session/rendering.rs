@@ -51,7 +51,7 @@ impl<'a> Suite<'a> {
         for (request, kind, message, text) in &self.cases {
             *xml += &format!("    <testcase name=\"{}\" classname=\"{class}\">\n", escaped(request));
             *xml += &format!("      <failure message=\"{}\" type=\"{kind}\">", escaped(message));
-            *xml += &format!("{}</failure>\n    </testcase>\n", escaped(text));
+            *xml += &format!("{}</failure>\n    </testcase>\n", escaped(text).replace("&#10;", "\n"));
         }
         // Servers show a suite without cases as none: the requests that were answered are one.
         let answered = self.session.answered + self.session.recorded;

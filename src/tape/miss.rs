@@ -105,7 +105,7 @@ impl Unanswered {
     #[must_use]
     pub fn explain(self, index: &Index, cassette: &str) -> Miss {
         let request = format!("{} {}", self.request.method, self.request.url());
-        let record = format!("To have it, record it: graphdeck record {cassette} --append --all -- COMMAND");
+        let record = format!("To have it, record it: graphdeck auto {cassette} --all -- COMMAND");
         let sent = super::scribe::request_entry(&self.request, &super::ids::Ids::default());
         let miss = Miss {
             request,
@@ -142,18 +142,22 @@ fn already_played(miss: Miss, index: &Index, played: &Played) -> Miss {
 }
 
 fn compared(miss: Miss, index: &Index, unanswered: &Unanswered) -> Miss {
-    let nearest = nearest(index, &unanswered.live);
+    let nearest = nearest(index, unanswered);
     let hints = hints(&unanswered.request, &nearest);
     let (reason, message) = reason(index, unanswered, &nearest, !hints.is_empty());
     let way_out = match rule(&unanswered.request, reason, &nearest) {
-        Some(rule) => format!("Record it anew, or let it differ by a rule in config.toml: {rule}"),
+        Some(rule) => {
+            let first = if reason == Reason::Invalid { "Send what is valid" } else { "Record it anew" };
+            format!("{first}, or let it differ by a rule in config.toml: {rule}")
+        }
         None => miss.way_out,
     };
     Miss { reason, message, hints, nearest, way_out, ..miss }
 }
 
 /// The exchanges that come nearest: those with the most values in common, then value by value.
-fn nearest(index: &Index, live: &Live) -> Vec<Near> {
+fn nearest(index: &Index, unanswered: &Unanswered) -> Vec<Near> {
+    let live = &unanswered.live;
     let candidates = index.near(live.address);
     let apart = |exchange: u32| differences::distance(&index.exchanges[exchange as usize].marks, &live.marks);
     let mut ranked: Vec<(usize, u32)> = candidates.into_iter().map(|exchange| (apart(exchange), exchange)).collect();
@@ -162,7 +166,23 @@ fn nearest(index: &Index, live: &Live) -> Vec<Near> {
     let mut compared: Vec<(Vec<Difference>, u32)> = ranked.iter().take(LOOKED_AT).map(compare).collect();
     let rank = |found: &[Difference]| (found.len(), found.iter().all(|found| found.id.is_none()));
     compared.sort_by(|(a, one), (b, other)| rank(a).cmp(&rank(b)).then(one.cmp(other)));
-    compared.into_iter().take(NEAREST).map(|(differences, exchange)| near(index, exchange, differences)).collect()
+    let path = graph::route_template(unanswered.request.path());
+    let (_, of_path) = index.knows(live.address);
+    let told = |(differences, exchange): (Vec<Difference>, u32)| {
+        let near = near(index, exchange, differences);
+        if of_path { near } else { with_whole_path(near, path.clone()) }
+    };
+    compared.into_iter().take(NEAREST).map(told).collect()
+}
+
+/// The differences of an exchange with another path, which say little segment by segment.
+fn with_whole_path(mut near: Near, got: String) -> Near {
+    let address = near.request.split_once(' ').map_or("", |(_, url)| url).splitn(4, '/').nth(3).unwrap_or_default();
+    let recorded = graph::route_template(&format!("/{}", address.split('?').next().unwrap_or_default()));
+    near.differences.retain(|found| !matches!(found.place, Place::Path(2..)));
+    let path = Difference { place: Place::Path(0), recorded: Some(recorded), got: Some(got), id: None };
+    near.differences.insert(0, path);
+    near
 }
 
 fn near(index: &Index, exchange: u32, differences: Vec<Difference>) -> Near {
@@ -273,5 +293,205 @@ impl std::fmt::Display for Miss {
             }
         }
         write!(f, "\n  {}", self.way_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::bindings::Bindings;
+    use crate::tape::exchange::{Exchange, Response};
+    use crate::tape::matching::{Repeat, Rule, Rules};
+    use crate::tape::mint::Mint;
+    use crate::tape::playing::{self, Answer, Manner};
+    use crate::tape::request_text;
+    use crate::tape::route::Route;
+    use crate::tape::scribe;
+    use crate::tape::walk::{IdPlaces, PlacePattern};
+    use proptest::prelude::*;
+
+    const A: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
+    const X: &str = "11111111-2222-4333-8444-555555555555";
+    const ROLE: &str = "62e90394-69f5-4237-9190-012177145e10";
+    const STATUSES: &str = "https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations";
+
+    /// A deck that has recorded these requests, written as in a `.http` file.
+    struct Deck {
+        index: Index,
+        bindings: Bindings,
+        manner: Manner,
+    }
+
+    impl Deck {
+        fn of(recorded: &[String], rules: Vec<Rule>) -> Self {
+            let exchange = |text: &String| {
+                let request = request_text::parse(text).unwrap().remove(0);
+                let body = format!(r#"{{"id":"{}"}}"#, &blake3::hash(text.as_bytes()).to_hex()[..20]);
+                let response =
+                    Response { status: 201, headers: crate::tape::exchange::Headers::default(), body: body.into() };
+                scribe::tape_exchange(Exchange { request, response })
+            };
+            let taped: Vec<_> = recorded.iter().map(exchange).collect();
+            let cassette = scribe::seal(&taped, &IdPlaces::default());
+            let rules = Rules::new(rules, IdPlaces::default());
+            let index = Index::new(cassette, rules, Mint::new("seed", &[0; 32])).unwrap();
+            Self { index, bindings: Bindings::default(), manner: Manner::default() }
+        }
+
+        fn ask(&mut self, text: &str) -> Result<Answer, Box<Miss>> {
+            let request = scribe::tape_request(request_text::parse(text).unwrap().remove(0));
+            playing::play(&self.index, &mut self.bindings, self.manner, &request)
+                .map_err(|unanswered| Box::new(unanswered.explain(&self.index, "my-run")))
+        }
+
+        fn miss(&mut self, text: &str) -> Miss {
+            *self.ask(text).unwrap_err()
+        }
+    }
+
+    fn rule(change: impl FnOnce(&mut Rule)) -> Vec<Rule> {
+        let mut rule = Rule::of(Route::parse("POST /**/userStatuses").unwrap());
+        change(&mut rule);
+        vec![rule]
+    }
+
+    fn post(config: &str, body: &str) -> String {
+        format!("POST {STATUSES}/{config}/userStatuses\nPrefer: a\n\n{body}")
+    }
+
+    fn status(name: &str, status: &str) -> String {
+        let at = "2026-01-31T09:30:00Z";
+        format!(
+            r#"{{"userDisplayName":"{name}","devicesCount":1,"status":"{status}","lastReportedDateTime":"{at}","roleId":"{ROLE}"}}"#
+        )
+    }
+
+    #[test]
+    fn every_reason_is_told_with_the_nearest_exchanges_and_a_way_out() {
+        let recorded = ["Ada", "Bob", "Cyd", "Dan"].map(|name| post(A, &status(name, "compliant")));
+        let mut deck = Deck::of(&recorded, Vec::new());
+        let asks = [
+            "GET https://graph.microsoft.com/v1.0/me".to_owned(),
+            format!("GET {STATUSES}/{X}/userStatuses"),
+            post(X, &status("Ada", "compliant")).replace("/beta/", "/v1.0/"),
+            post(X, &status("Ada", "compliant")).replace("microsoft.com", "microsoft.us"),
+            post(X, &status("Eve", "compliant")),
+            post(X, &status("Ada", "compliance")).replace("beta", "beta/"),
+            post(X, &status("Ada", "compliant").replace(":1,", ":3000000000,").replace("-31T", "-31 at ")),
+            post(X, &status("Ada", "compliant").replace(ROLE, X)),
+            post(X, &status("Ada", "compliant").replace("\"Ada\"", "Ada")),
+            post(X, &status("Ada", "compliant")).replace("userStatuses\n", "userStatuses?$select=id\n"),
+            post(X, &status(&"long ".repeat(100), "compliant")),
+        ];
+        let told: Vec<String> =
+            asks.iter().map(|ask| deck.miss(ask)).map(|miss| format!("[{}] {miss}", miss.reason.as_str())).collect();
+        insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn an_exchange_that_was_played_says_for_which_request() {
+        let recorded = [post(A, &status("Ada", "compliant"))];
+        let mut strict = Deck::of(&recorded, Vec::new());
+        strict.manner.strict = true;
+        let mut once = Deck::of(&recorded, rule(|rule| rule.repeat = Some(Repeat::Miss)));
+        let told = [&mut strict, &mut once].map(|deck| {
+            deck.ask(&recorded[0]).unwrap();
+            deck.miss(&recorded[0]).to_string()
+        });
+        insta::assert_snapshot!(told.join("\n\n"));
+        assert!(once.ask(&post(X, &status("Ada", "compliant"))).is_ok(), "another request is no repeat");
+    }
+
+    #[test]
+    fn a_repeat_gets_the_last_answer_where_a_rule_says_so() {
+        let recorded = [post(A, &status("Ada", "compliant"))];
+        let mut deck = Deck::of(&recorded, rule(|rule| rule.repeat = Some(Repeat::Last)));
+        let mut body = || deck.ask(&recorded[0]).unwrap().response.body;
+        assert_eq!(body(), body());
+    }
+
+    #[test]
+    fn headers_are_compared_where_a_rule_says_so_and_may_be_ignored_again() {
+        let recorded = [post(A, &status("Ada", "compliant"))];
+        let other = recorded[0].replace("Prefer: a", "Prefer: b");
+        assert!(Deck::of(&recorded, Vec::new()).ask(&other).is_ok());
+        let mut rules = rule(|rule| rule.headers = vec!["prefer".into()]);
+        let miss = Deck::of(&recorded, rules.clone()).miss(&other);
+        assert!(miss.to_string().contains("header:prefer  recorded \"a\"  got \"b\""), "{miss}");
+        assert!(miss.way_out.ends_with(r#"ignore = ["header:prefer"]"#), "{}", miss.way_out);
+        rules.extend(rule(|rule| rule.ignore = vec![PlacePattern::parse("header:prefer").unwrap()]));
+        assert_eq!(Deck::of(&recorded, rules).ask(&other).unwrap().allowed, [1]);
+    }
+
+    #[test]
+    fn arrays_come_in_any_order_where_a_rule_says_so() {
+        let body = |elements: [&str; 2]| post(A, &format!(r#"{{"list":[{}]}}"#, elements.join(",")));
+        let (a, b) = (format!(r#"{{"n":1,"id":"{A}"}}"#), r#"{"n":2,"id":"y"}"#);
+        let recorded = [body([&a, b])];
+        let mut other = body([b, &a]);
+        assert!(Deck::of(&recorded, Vec::new()).ask(&other).is_err());
+        let rules = rule(|rule| rule.unordered = Some(true));
+        assert!(Deck::of(&recorded, rules.clone()).ask(&other).is_ok());
+        other = other.replace("\"n\":2", "\"n\":3");
+        assert!(Deck::of(&recorded, rules).ask(&other).is_err());
+    }
+
+    #[test]
+    fn rules_of_no_use_are_told_by_line() {
+        let mut rules = rule(|rule| {
+            rule.ignore = ["json:/status", "json:/stauts"].map(|place| PlacePattern::parse(place).unwrap()).into();
+            rule.headers = vec!["prefer".into(), "if-match".into()];
+            rule.line = Some(7);
+        });
+        rules.push(Rule { line: Some(12), repeat: Some(Repeat::Last), ..Rule::of(Route::parse("GET /x").unwrap()) });
+        rules.push(Rule::of(Route::parse("GET /shipped").unwrap()));
+        let idle = Deck::of(&[post(A, &status("Ada", "compliant"))], rules).index.idle_rules();
+        let idle: Vec<String> = idle.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+        insta::assert_snapshot!(idle.join("\n"));
+    }
+
+    /// A body of some members, and a change of one of them.
+    fn bodies() -> impl Strategy<Value = (serde_json::Map<String, serde_json::Value>, usize, serde_json::Value)> {
+        let leaf = prop_oneof![
+            "[a-z]{1,8}".prop_map(serde_json::Value::from),
+            any::<i32>().prop_map(serde_json::Value::from),
+            any::<bool>().prop_map(serde_json::Value::from),
+            Just(serde_json::Value::Null),
+        ];
+        let members = proptest::collection::btree_map("[a-z]{3,6}", leaf, 1..6);
+        let members = members.prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>());
+        (members, any::<proptest::sample::Index>(), "[A-Z]{9}").prop_map(|(members, at, value)| {
+            let at = at.index(members.len());
+            (members, at, value.into())
+        })
+    }
+
+    proptest! {
+        /// A request that was recorded, changed in one place, is explained by that very place first.
+        #[test]
+        fn the_place_that_was_changed_is_named_first((members, at, value) in bodies(), others in 0..20usize, query in any::<bool>()) {
+            let body = serde_json::Value::from(members.clone()).to_string();
+            // Others differ from it in more than one place.
+            let other = |n: usize| post(A, &format!(r#"{{"n":{n},"m":{n}}}"#));
+            let mut recorded: Vec<String> = (0..others).map(other).collect();
+            recorded.insert(others / 2, post(A, &body));
+            let mut deck = Deck::of(&recorded, Vec::new());
+            let (ask, place) = if query {
+                (post(X, &body).replace("userStatuses\n", "userStatuses?$top=1\n"), "query:$top".to_owned())
+            } else {
+                let mut changed = members;
+                let name = changed.keys().nth(at).unwrap().clone();
+                changed[&name] = value;
+                (post(X, &serde_json::Value::from(changed).to_string()), format!("json:/{name}"))
+            };
+            let miss = deck.miss(&ask);
+            prop_assert_eq!(miss.nearest[0].exchange, others / 2 + 1);
+            prop_assert_eq!(miss.nearest[0].differences[0].place.to_string(), place);
+            prop_assert_eq!(miss.nearest[0].differences.len(), 1);
+            // With the rule that it proposes, it is answered.
+            let pattern = PlacePattern::parse(&miss.nearest[0].differences[0].place.to_string()).unwrap();
+            let mut deck = Deck::of(&recorded, rule(|rule| rule.ignore = vec![pattern]));
+            prop_assert_eq!(deck.ask(&ask).map_err(|miss| miss.to_string()).unwrap().exchange, others / 2 + 1);
+        }
     }
 }

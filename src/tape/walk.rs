@@ -14,7 +14,7 @@ pub enum Place {
     Method,
     /// The host: national clouds are told apart.
     Host,
-    /// A segment of the path in normal form, counted from 1; the version is the first.
+    /// A segment of the path in normal form, counted from 1; the version is the first. 0 is the whole path behind it.
     Path(usize),
     /// A query option by its decoded name.
     Query(String),
@@ -31,6 +31,7 @@ impl fmt::Display for Place {
         match self {
             Self::Method => f.write_str("method"),
             Self::Host => f.write_str("host"),
+            Self::Path(0) => f.write_str("path"),
             Self::Path(number) => write!(f, "path:{number}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Header(name) => write!(f, "header:{name}"),
