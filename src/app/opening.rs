@@ -59,6 +59,8 @@ struct Deck {
     /// Which session records a cassette.
     recorded_by: Mutex<HashMap<String, Name>>,
     failed: AtomicBool,
+    /// Whether sessions were named: the one without a name may then have had nothing to do.
+    named: AtomicBool,
 }
 
 impl Opening {
@@ -73,6 +75,7 @@ impl Opening {
             indexes: Mutex::default(),
             recorded_by: Mutex::default(),
             failed: AtomicBool::new(false),
+            named: AtomicBool::new(false),
         }))
     }
 
@@ -126,6 +129,7 @@ impl Opener for Opening {
 impl Deck {
     async fn open(&self, name: &Name, wanted: &Wanted) -> Result<Session, Fault> {
         let cassette = self.cassette_of(name, wanted)?;
+        self.named.fetch_or(!name.is_default(), Ordering::Relaxed);
         match &self.recording {
             None => tokio::task::block_in_place(|| self.player(name, &cassette, wanted))
                 .map(|player| Session::Replay(Box::new(player))),
@@ -160,14 +164,12 @@ impl Deck {
 
     /// Sees that no other session records a cassette.
     fn claim(&self, name: &Name, cassette: &str) -> Result<(), Fault> {
-        match self.recorded_by().insert(cassette.to_owned(), name.clone()) {
-            Some(by) if by != *name => {
-                let why = format!("the session `{by}` records {cassette} already");
-                self.recorded_by().insert(cassette.to_owned(), by);
-                Err(Fault::Flag { flag: "cassette", why })
-            }
-            _ => Ok(()),
+        let mut recorded_by = self.recorded_by();
+        let by = recorded_by.entry(cassette.to_owned()).or_insert_with(|| name.clone());
+        if by == name {
+            return Ok(());
         }
+        Err(Fault::Flag { flag: "cassette", why: format!("the session `{by}` records {cassette} already") })
     }
 
     fn recorded_by(&self) -> std::sync::MutexGuard<'_, HashMap<String, Name>> {
@@ -257,8 +259,13 @@ impl Deck {
         let keep_ids = self.recording.as_ref().is_none_or(|recording| recording.keep_ids);
         let report = session.report();
         let failed = self.failed.load(Ordering::Relaxed) || report.holes > 0;
-        self.with_take(session, |journal, take| {
+        let idle = report.is_idle() && self.named.load(Ordering::Relaxed);
+        let sealed = self.with_take(session, |journal, take| {
             journal.close(take)?;
+            if idle && exchanges_of(journal, take)? == 0 {
+                journal.remove(take)?;
+                return Ok(String::new());
+            }
             if matches!(session, Session::Auto(_)) && exchanges_of(journal, take)? == report.exchanges as u64 {
                 // What is there is what was there.
                 if self.cassettes.contains(&report.cassette)? {
@@ -267,7 +274,8 @@ impl Deck {
                 }
             }
             seal_take(journal, take, &self.cassettes, &report.cassette, failed, keep_ids, &self.config.rules)
-        })
+        });
+        Ok(sealed?.filter(|line| !line.is_empty()))
     }
 }
 

@@ -66,6 +66,9 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
             keep_ids: !run.no_recorded_ids,
         }),
     };
+    if run.mode.reaches_graph() {
+        say("this run reaches Microsoft Graph, and records what is said there");
+    }
     let strict = config.strict && run.mode == Mode::Replay;
     let opening = Opening::new(config.clone(), run.mode, &run.cassette, recording);
     let first = opening.first().await?;
@@ -170,9 +173,6 @@ async fn serve(listener: TcpListener, front: &Arc<Front>, run: &Run, mut signals
             Some((child::start(command, &variables)?, trust))
         }
     };
-    if run.mode.reaches_graph() {
-        say("this run reaches Microsoft Graph, and records what is said there");
-    }
     say(format!("{} on http://{address}", run.mode.doing(&run.cassette)));
     if child.is_none() {
         let certificate = front.authority.public_file().display();

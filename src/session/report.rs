@@ -3,7 +3,7 @@
 use crate::tape::cassette::RequestEntry;
 use crate::tape::miss::Miss;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// The version of the JSON report, described in `docs/reports.md`.
 pub const VERSION: u32 = 2;
@@ -218,7 +218,7 @@ impl Report {
             answered: sum(|session| session.answered),
             repeats: sum(|session| session.repeats),
             missed: sum(|session| session.missed),
-            unused: unused(&sessions).len(),
+            unused: unused(&sessions).values().map(Vec::len).sum(),
             holes: sum(|session| session.holes),
             sessions,
         }
@@ -234,6 +234,12 @@ impl Report {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report prints to memory") + "\n"
+    }
+
+    /// The exchanges of a cassette that answered nothing in any session.
+    #[must_use]
+    pub fn unused_of(&self, cassette: &str) -> Vec<String> {
+        unused(&self.sessions).remove(cassette).unwrap_or_default().into_iter().cloned().collect()
     }
 
     /// The misses of all sessions, each with its session's name.
@@ -309,9 +315,11 @@ impl Report {
         let mut lines: Vec<String> = told.collect();
         if strict {
             let unused = unused(&self.sessions);
-            lines.extend(unused.iter().take(TOLD).map(|name| format!("unused: {name}")));
-            if unused.len() > TOLD {
-                lines.push(format!("unused: {} more (all of them: --report FILE)", unused.len() - TOLD));
+            let of = |cassette: &str| if unused.len() > 1 { format!(" in {cassette}") } else { String::new() };
+            let names = unused.iter().flat_map(|(cassette, names)| names.iter().map(move |name| (*cassette, *name)));
+            lines.extend(names.take(TOLD).map(|(cassette, name)| format!("unused{}: {name}", of(cassette))));
+            if self.unused > TOLD {
+                lines.push(format!("unused: {} more (all of them: --report FILE)", self.unused - TOLD));
             }
         }
         let mut aside = |what: &str, counts: fn(&SessionReport) -> &BTreeMap<String, u64>, hint: &str| {
@@ -332,8 +340,8 @@ impl Report {
 }
 
 /// What no session used of its cassette, which several may share.
-fn unused(sessions: &[SessionReport]) -> Vec<String> {
-    let mut left: HashMap<&str, Vec<&String>> = HashMap::new();
+fn unused(sessions: &[SessionReport]) -> BTreeMap<&str, Vec<&String>> {
+    let mut left: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
     for session in sessions {
         match left.get_mut(session.cassette.as_str()) {
             None => drop(left.insert(&session.cassette, session.unused_list.iter().collect())),
@@ -343,14 +351,7 @@ fn unused(sessions: &[SessionReport]) -> Vec<String> {
             }
         }
     }
-    let several = left.len() > 1;
-    let named = |(cassette, names): (&str, Vec<&String>)| -> Vec<String> {
-        let of = if several { format!("{cassette}: ") } else { String::new() };
-        names.into_iter().map(|name| format!("{of}{name}")).collect()
-    };
-    let mut left: Vec<(&str, Vec<&String>)> = left.into_iter().collect();
-    left.sort_unstable();
-    left.into_iter().flat_map(named).collect()
+    left
 }
 
 #[cfg(test)]

@@ -50,11 +50,13 @@ fn shown(value: &Option<String>) -> String {
 #[must_use]
 pub fn shorten(value: &str) -> String {
     let count = value.chars().count();
+    // What a terminal would act on is shown and not done.
+    let plain = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
     if count <= SHOWN {
-        return value.to_owned();
+        return plain.collect();
     }
-    let head: String = value.chars().take(SHOWN / 2).collect();
-    let tail: String = value.chars().skip(count - SHOWN / 2).collect();
+    let head: String = plain.clone().take(SHOWN / 2).collect();
+    let tail: String = plain.skip(count - SHOWN / 2).collect();
     format!("{head}…{tail}")
 }
 

@@ -1,0 +1,67 @@
+//! A cassette that grows: what is on it is played, what is missing is asked of Graph and recorded.
+
+use crate::support::client;
+use crate::support::deck::Project;
+use crate::support::graph::Graph;
+use crate::support::{CONFIG, status, statuses};
+
+/// POSTs a status, and returns what the deck says of the answer.
+async fn post(client: &reqwest::Client, name: &str) -> (String, String) {
+    let request = client.post(format!("https://graph.microsoft.com{}", statuses(CONFIG)));
+    let request = request.header("content-type", "application/json").body(status(name));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    let deck = response.headers().get("x-graphdeck").map_or("live", |value| value.to_str().unwrap()).to_owned();
+    (deck, response.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_tape_is_played_and_what_is_missing_is_recorded() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let upstream = [format!("graph.microsoft.com={}", graph.address), graph.ca_file().to_string_lossy().into_owned()];
+    let auto = ["auto", "run", "--connect-to", &upstream[0], "--upstream-ca", &upstream[1]];
+
+    let deck = project.start(&auto);
+    let client = client::through(&deck, &ca_pem);
+    let ada = post(&client, "Ada").await;
+    assert_eq!(ada.0, "live", "there is no cassette yet");
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("recorded 1 exchange to cassettes/run.json"), "{}", ended.stderr);
+
+    let deck = project.start(&auto);
+    let client = client::through(&deck, &ca_pem);
+    assert_eq!(post(&client, "Ada").await, ("replay; exchange=1".to_owned(), ada.1.clone()));
+    let bob = post(&client, "Bob").await;
+    assert_eq!(bob.0, "live");
+    let ended = deck.stop();
+    insta::assert_snapshot!(ended.stderr);
+    assert_eq!(graph.asked().len(), 2, "Graph was asked once for each");
+
+    let before = project.cassette("run");
+    let deck = project.start(&auto);
+    let client = client::through(&deck, &ca_pem);
+    assert_eq!(post(&client, "Ada").await.1, ada.1);
+    assert_eq!(post(&client, "Bob").await.1, bob.1);
+    let ended = deck.stop();
+    assert!(ended.stderr.contains("nothing was missing, so run stays as it was"), "{}", ended.stderr);
+    assert_eq!((project.cassette("run"), graph.asked().len()), (before, 2));
+}
+
+#[test]
+fn in_ci_it_runs_only_when_that_is_meant() {
+    let project = Project::new();
+    let run = |allow: &[&str]| {
+        let mut command = project.command(&[&["auto", "run"], allow, &["--", "true"]].concat());
+        let output = command.env("CI", "true").output().unwrap();
+        (output.status.code(), project.tidy(&String::from_utf8_lossy(&output.stderr)))
+    };
+    let (code, refused) = run(&[]);
+    insta::assert_snapshot!(refused);
+    assert_eq!(code, Some(2));
+    assert!(!project.file(".graphdeck").exists(), "nothing was begun");
+    let (code, allowed) = run(&["--allow-record"]);
+    assert_eq!(code, Some(0), "{allowed}");
+    assert!(allowed.starts_with("graphdeck: this run reaches Microsoft Graph"), "{allowed}");
+}
