@@ -22,6 +22,7 @@ mod fronts;
 mod ids;
 mod law;
 mod memory;
+mod misses;
 mod passing;
 mod redaction;
 mod reports;
