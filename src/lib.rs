@@ -14,6 +14,7 @@
 //!   run.rs               a recording or a replay, from the settings to the exit code
 //!   opening.rs           sessions opened, and what they recorded sealed
 //!   telling.rs           how a run went, to people and to files
+//!   progress.rs          how far long work is
 //!   explain.rs           what would answer a request
 //!   library.rs           the commands on cassettes
 //!   sealing.rs           from a take to a cassette

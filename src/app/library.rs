@@ -1,5 +1,6 @@
 //! The commands on cassettes: list, show, export, import, check, remove.
 
+use super::progress::Progress;
 use super::sealing::{count, interrupted};
 use super::{Fault, say};
 use crate::config::Config;
@@ -150,9 +151,11 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
 fn redacted(file: &Path, cassette: &Cassette) -> Result<Cassette, Fault> {
     let damaged = |source| cassettes::Fault::Damaged { path: file.to_owned(), source };
     let mut entries = Vec::new();
+    let progress = Progress::of(&format!("importing {}", file.display()), cassette.entries.len());
     for (number, entry) in (1..).zip(&cassette.entries) {
         let recorded = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
         entries.push(scribe::entry(&scribe::tape_exchange(recorded.into_inner()), &cassette.ids));
+        progress.step();
     }
     Ok(Cassette { ids: cassette.ids.clone(), entries })
 }
@@ -198,7 +201,8 @@ fn ambiguities(index: &Index) -> String {
 
 fn index(path: &Path, cassette: Cassette) -> Result<Index, Fault> {
     let rules = Config::default().rules;
-    Index::new(cassette, rules, Mint::new("", &[0; 32]))
+    let progress = Progress::of(&format!("checking {}", path.display()), cassette.entries.len());
+    Index::compile(cassette, rules, Mint::new("", &[0; 32]), || progress.step())
         .map_err(|source| cassettes::Fault::Damaged { path: path.to_owned(), source }.into())
 }
 

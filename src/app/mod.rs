@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod library;
 mod opening;
+mod progress;
 pub mod run;
 mod sealing;
 mod telling;
@@ -89,9 +90,14 @@ pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
+/// Whether only what goes wrong is told.
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Writes a line for people.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         complain(line);
     }
 }

@@ -1,5 +1,6 @@
 //! Opens sessions with the files that they need, and seals what they recorded.
 
+use super::progress::Progress;
 use super::sealing::{discard, exchanges_of, kept, load, resume, seal_take};
 use super::{Fault, say};
 use crate::config::{self, Config};
@@ -210,7 +211,8 @@ impl Deck {
         // The text decides, not the file's bytes: a checkout may have changed its line ends.
         let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
         let path = self.cassettes.path(name)?;
-        let index = Index::new(cassette, self.config.rules.clone(), Mint::new(seed, &digest));
+        let progress = Progress::of(&format!("loading {name}"), cassette.entries.len());
+        let index = Index::compile(cassette, self.config.rules.clone(), Mint::new(seed, &digest), || progress.step());
         Ok(index.map_err(|source| cassettes::Fault::Damaged { path, source })?)
     }
 

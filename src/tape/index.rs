@@ -114,6 +114,14 @@ impl Index {
     /// # Errors
     /// When an exchange cannot be used.
     pub fn new(cassette: Cassette, rules: Rules, mint: Mint) -> Result<Self, Fault> {
+        Self::compile(cassette, rules, mint, || {})
+    }
+
+    /// The same, telling after each exchange that it is done.
+    ///
+    /// # Errors
+    /// When an exchange cannot be used.
+    pub fn compile(cassette: Cassette, rules: Rules, mint: Mint, done: impl Fn()) -> Result<Self, Fault> {
         let Cassette { ids, entries } = cassette;
         let mut index = Self {
             minters: vec![None; ids.len()],
@@ -133,6 +141,7 @@ impl Index {
         let (mut seen, mut named, mut learnt) = (HashSet::new(), HashSet::new(), Learnt::default());
         for entry in entries {
             named.extend(index.add(entry, &mut seen, &mut learnt)?);
+            done();
         }
         for exchange in index.exchanges.iter_mut().zip(0..).filter(|(_, number)| !learnt.is_heard(*number)) {
             exchange.0.stated = Vec::new();

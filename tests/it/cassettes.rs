@@ -3,7 +3,7 @@
 use crate::support::client::through;
 use crate::support::deck::{Deck, Project};
 use crate::support::documented::examples;
-use crate::support::{CONFIG, OTHER_CONFIG};
+use crate::support::{CONFIG, OTHER_CONFIG, have};
 
 const DEMO: &str = include_str!("../../cassettes/user-statuses.json");
 
@@ -136,4 +136,30 @@ fn a_report_is_written_as_json() {
     let answer = std::fs::read_to_string(project.file("answer")).unwrap();
     let report = std::fs::read_to_string(project.file("report.json")).unwrap();
     insta::assert_snapshot!(format!("{answer}\n{report}{}", ended.stderr));
+}
+
+#[test]
+fn long_work_shows_how_far_it_is_on_a_terminal_and_nowhere_else() {
+    if !have("script") {
+        return;
+    }
+    let project = Project::new();
+    let exchange =
+        r#"{"request":{"method":"GET","url":"https://graph.microsoft.com/v1.0/me"},"response":{"status":200}}"#;
+    let text = format!(r#"{{"graphdeck":1,"ids":{{}},"exchanges":[{}]}}"#, vec![exchange; 6000].join(","));
+    project.write("big.json", text);
+    let deck = env!("CARGO_BIN_EXE_graphdeck");
+    let on_terminal = |command: &str| {
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &format!("{deck} {command}"), "/dev/null"]).current_dir(project.path());
+        let output = script.env("TERM", "xterm").env("NO_COLOR", "1").output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = on_terminal("cassette check big.json");
+    assert!(shown.contains("checking big.json [") && shown.contains("/6000 exchanges"), "{shown}");
+    assert!(on_terminal("cassette import big.json").contains("importing big.json ["));
+    assert!(!on_terminal("--quiet cassette check big.json").contains("checking"));
+    assert!(!on_terminal("cassette nonsense").contains('\u{1b}'), "there is no colour");
+    let piped = project.run(&["cassette", "check", "big.json"]);
+    assert_eq!((piped.stdout.as_str(), piped.stderr.as_str()), ("big.json: 6000 exchanges, good\n", ""));
 }
