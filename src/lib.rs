@@ -60,6 +60,7 @@
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
 //!   redact.rs            secrets out
+//!   secrets.rs           what one looks like
 //!   learning.rs          which strings of a recording are ids
 //!   ids.rs               the ids of a cassette; texts with placeholders in their stead
 //!   lexicon.rs           where ids stand in a text

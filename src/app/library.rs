@@ -10,7 +10,7 @@ use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::index::{Index, Origin};
 use crate::tape::mint::Mint;
-use crate::tape::scribe;
+use crate::tape::{redact, scribe};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -177,17 +177,35 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     }
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
-        let loaded = cassettes::load(&path).map_err(Fault::from);
-        let line = match loaded.and_then(|cassette| index(&path, cassette)) {
-            Ok(index) => format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(&index)),
-            Err(fault) => {
-                good = false;
-                fault.to_string()
+        let checked = cassettes::load(&path).map_err(Fault::from).and_then(|cassette| {
+            let leaks = leaks(&path, &cassette)?;
+            Ok((index(&path, cassette)?, leaks))
+        });
+        let line = match &checked {
+            Ok((index, leaks)) if leaks.is_empty() => {
+                format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(index))
             }
+            Ok((_, leaks)) => leaks.join("\n"),
+            Err(fault) => fault.to_string(),
         };
+        good &= checked.is_ok_and(|(_, leaks)| leaks.is_empty());
         writeln!(text, "{line}").expect("a text takes a line");
     }
     Ok((text, good))
+}
+
+/// What in a cassette looks like a secret, a line each.
+fn leaks(path: &Path, cassette: &Cassette) -> Result<Vec<String>, Fault> {
+    let mut leaks = Vec::new();
+    for (number, entry) in (1..).zip(&cassette.entries) {
+        let damaged = |source| cassettes::Fault::Damaged { path: path.to_owned(), source };
+        let exchange = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
+        leaks.extend(redact::leaks(&exchange).into_iter().map(|(place, kind)| {
+            let path = path.display();
+            format!("{path}: exchange {number}, {place}: this looks like a secret ({kind}); `graphdeck cassette import {path} --force` takes it out")
+        }));
+    }
+    Ok(leaks)
 }
 
 /// What a person should know of a cassette that can be used: which of its ids only the order tells apart.

@@ -32,6 +32,11 @@ impl Headers {
         self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
 
+    /// Changes values where they stand.
+    pub fn each_value(&mut self, change: impl FnMut(&mut String)) {
+        self.0.iter_mut().map(|(_, value)| value).for_each(change);
+    }
+
     /// Keeps the fields for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
         self.0.retain(|(n, v)| keep(n, v));

@@ -26,6 +26,7 @@ pub mod request_text;
 pub mod route;
 pub mod schema;
 pub mod scribe;
+pub mod secrets;
 pub mod speaking;
 pub mod spelling;
 pub mod surroundings;

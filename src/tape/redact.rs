@@ -1,8 +1,9 @@
-//! Secrets out, by rules that name places.
+//! Secrets out, before anything is written, compared or shown.
 
-use super::exchange::{Headers, Request, Response};
-use super::graph;
+use super::exchange::{Exchange, Headers, Request, Response};
+use super::{graph, secrets};
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// Headers that carry credentials, on either side.
 const SECRET_HEADERS: [&str; 6] =
@@ -15,11 +16,74 @@ pub fn request(request: &mut Request) {
         request.body = Bytes::new();
         request.target = request.path().to_owned();
     }
+    if let Some(target) = target(&request.target) {
+        request.target = target;
+    }
+    body(&mut request.body);
 }
 
 /// Takes out of a response what may never be written down.
 pub fn response(response: &mut Response) {
     headers(&mut response.headers);
+    body(&mut response.body);
+}
+
+/// An address without its secrets, if there are any: as they stand, and as they read when they are decoded.
+fn target(target: &str) -> Option<String> {
+    let clean = secrets::without_in(target);
+    if !clean.contains(['%', '+']) {
+        return (clean != target).then(|| clean.into_owned());
+    }
+    let part = |part: &str| {
+        let decoded = graph::percent_decode(&part.replace('+', " ")).into_owned();
+        let hidden = secrets::find(decoded.as_bytes()).is_some();
+        let (name, _) = part.split_once('=').unwrap_or_default();
+        if !hidden {
+            part.to_owned()
+        } else if name.is_empty() {
+            secrets::REDACTED.to_owned()
+        } else {
+            format!("{name}={}", secrets::REDACTED)
+        }
+    };
+    let mut told = String::new();
+    for piece in clean.split_inclusive(['/', '?', '&']) {
+        let (text, end) = piece.split_at(piece.trim_end_matches(['/', '?', '&']).len());
+        told.push_str(&part(text));
+        told.push_str(end);
+    }
+    (told != target).then_some(told)
+}
+
+fn body(body: &mut Bytes) {
+    if let Cow::Owned(clean) = secrets::without(body) {
+        *body = clean.into();
+    }
+}
+
+/// What in an exchange looks like a secret, by place and by kind; nothing in what went down the road to tape.
+#[must_use]
+pub fn leaks(exchange: &Exchange) -> Vec<(String, &'static str)> {
+    let Exchange { request, response } = exchange;
+    let mut leaks = Vec::new();
+    let mut look = |place: String, text: &[u8]| leaks.extend(secrets::find(text).map(|kind| (place, kind)));
+    look("request url".to_owned(), request.target.as_bytes());
+    if leaks.is_empty() && target(&request.target).is_some() {
+        leaks.push(("request url".to_owned(), "encoded"));
+    }
+    let mut look = |place: String, text: &[u8]| leaks.extend(secrets::find(text).map(|kind| (place, kind)));
+    for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
+        for (name, value) in headers.iter() {
+            look(format!("{side} header `{name}`"), value.as_bytes());
+        }
+    }
+    look("request body".to_owned(), &request.body);
+    look("response body".to_owned(), &response.body);
+    for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
+        let secret = headers.iter().filter(|(name, _)| is_secret_header(name));
+        leaks.extend(secret.map(|(name, _)| (format!("{side} header `{name}`"), "credentials")));
+    }
+    leaks
 }
 
 /// Whether a request is to a host where programs sign in: of such an exchange neither side is kept.
@@ -32,11 +96,16 @@ pub fn is_sign_in(request: &Request) -> bool {
 /// Whether a header, by its name in lower case, carries credentials.
 #[must_use]
 pub fn is_secret_header(name: &str) -> bool {
-    SECRET_HEADERS.contains(&name)
+    SECRET_HEADERS.contains(&name) || (name.starts_with("x-ms-") && name.contains("token"))
 }
 
 fn headers(headers: &mut Headers) {
     headers.retain(|name, _| !is_secret_header(name));
+    headers.each_value(|value| {
+        if let Cow::Owned(clean) = secrets::without_in(value) {
+            *value = clean;
+        }
+    });
 }
 
 #[cfg(test)]
@@ -58,7 +127,8 @@ mod tests {
         let mut asked = to("graph.microsoft.com");
         request(&mut asked);
         assert_eq!(asked.headers.iter().collect::<Vec<_>>(), [("prefer", "x")]);
-        assert_eq!(asked.body, "client_secret=SECRET");
+        assert_eq!(asked.body, "client_secret=REDACTED");
+        assert_eq!(asked.target, "/t/oauth2/v2.0/token?code=REDACTED");
         let mut answered =
             Response { status: 200, headers: [("Set-Cookie", "SECRET")].into_iter().collect(), body: Bytes::new() };
         response(&mut answered);
