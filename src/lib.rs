@@ -40,6 +40,7 @@
 //!   auto.rs              both: plays what is on tape, records the rest
 //!   tally.rs             what happens, counted
 //!   report.rs            what happened, to be told
+//!   missed.rs            a miss in it
 //!   rendering.rs         in the forms of others: JUnit, Markdown, annotations
 //!
 //! store/               FLOOR 2: what survives on disk
@@ -71,7 +72,8 @@
 //!   template.rs          text with placeholders
 //!   body.rs              bodies in a cassette
 //!   cassette.rs          the file format and its versions
-//!   walk.rs              Place, and the one walk over every value of a message
+//!   place.rs             places of a message, and patterns for them
+//!   walk.rs              the one walk over every value of a message
 //!   ordering.rs          arrays whose order says nothing
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request

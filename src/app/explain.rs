@@ -26,7 +26,7 @@ pub fn explain(config: &Config, name: &str, file: &Path) -> Result<(String, bool
     };
     opened.take(LIMIT).read_to_string(&mut text).map_err(unreadable)?;
     let requests = request_text::parse(&text)
-        .map_err(|why| Fault::Flag { flag: "REQUEST-FILE", why: format!("{}: {why}", file.display()) })?;
+        .map_err(|why| Fault::Flag { flag: "FILE", why: format!("{}: {why}", file.display()) })?;
     let player = Opening::new(config.clone(), Mode::Replay, name, None).player(&Name::default())?;
     let (mut told, mut all) = (Vec::new(), true);
     for request in requests {

@@ -1,8 +1,8 @@
 //! Opens sessions with the files that they need, and seals what they recorded.
 
 use super::progress::Progress;
-use super::sealing::{discard, exchanges_of, kept, load, resume, seal_take};
-use super::{Fault, say};
+use super::sealing::{Begun, discard, exchanges_of, kept, load, resume, seal_take};
+use super::{Fault, complain, say};
 use crate::config::{self, Config};
 use crate::session::Session;
 use crate::session::auto::Auto;
@@ -24,7 +24,7 @@ use crate::tape::speaking::Policy;
 use crate::wire::upstream::Upstream;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Arrivals are numbered from the time at which a recording began, so that a continued take goes on after its last one.
@@ -57,8 +57,10 @@ struct Deck {
     chance: String,
     /// Cassettes made ready, by name and seed.
     indexes: Mutex<HashMap<(String, String), Arc<Index>>>,
-    /// Which session records a cassette.
-    recorded_by: Mutex<HashMap<String, Name>>,
+    /// Which session records a cassette; none any more where it is sealed.
+    recorded_by: Mutex<HashMap<String, Option<Name>>>,
+    /// The takes of this run, and what each had at its begin.
+    begun: Mutex<HashMap<u64, Begun>>,
     failed: AtomicBool,
     /// Whether sessions were named: the one without a name may then have had nothing to do.
     named: AtomicBool,
@@ -75,6 +77,7 @@ impl Opening {
             chance: uuid::Uuid::new_v4().to_string(),
             indexes: Mutex::default(),
             recorded_by: Mutex::default(),
+            begun: Mutex::default(),
             failed: AtomicBool::new(false),
             named: AtomicBool::new(false),
         }))
@@ -97,7 +100,7 @@ impl Opening {
 
     /// Removes the takes of a run that did not come to begin.
     pub(super) fn discard(&self, session: &Session) -> Result<(), Fault> {
-        self.0.with_take(session, |journal, take| discard(journal, take)).map(drop)
+        self.0.with_take(session, |journal, take| discard(journal, take, self.0.begun_as(take))).map(drop)
     }
 
     /// Where the recording of a session is kept that is not sealed.
@@ -118,11 +121,26 @@ impl Opener for Opening {
     fn close<'a>(&'a self, name: &'a Name, session: &'a Session) -> Later<'a, Option<String>> {
         Box::pin(async move {
             if let Some(recorder) = session.recorder() {
-                recorder.idle().await;
+                recorder.end().await;
             }
-            let sealed = tokio::task::block_in_place(|| self.0.seal(session)).map_err(|fault| fault.to_string());
-            self.0.recorded_by().retain(|_, by| by != name);
-            sealed
+            let sealed = tokio::task::block_in_place(|| self.0.seal(session));
+            self.0.release(name);
+            match sealed {
+                Ok(None) => Ok(None),
+                Ok(Some((line, true))) => {
+                    say(&line);
+                    Ok(Some(line))
+                }
+                // The run's exit code tells of what failed in it.
+                Ok(Some((line, false))) => {
+                    complain(&line);
+                    Ok(Some(line))
+                }
+                Err(fault) => {
+                    let kept = self.kept(session).ok().flatten().map(|kept| format!("; {kept}")).unwrap_or_default();
+                    Err(format!("{fault}{kept}"))
+                }
+            }
         })
     }
 }
@@ -135,8 +153,8 @@ impl Deck {
             None => tokio::task::block_in_place(|| self.player(name, &cassette, wanted))
                 .map(|player| Session::Replay(Box::new(player))),
             Some(recording) => {
-                self.claim(name, &cassette)?;
-                let opened = self.recorder(recording, name, &cassette).await;
+                self.claim(name, &cassette, recording.append)?;
+                let opened = tokio::task::block_in_place(|| self.recorder(recording, name, &cassette));
                 if opened.is_err() {
                     self.recorded_by().remove(&cassette);
                 }
@@ -163,18 +181,37 @@ impl Deck {
         Ok(chosen.to_owned())
     }
 
-    /// Sees that no other session records a cassette.
-    fn claim(&self, name: &Name, cassette: &str) -> Result<(), Fault> {
+    /// Sees that no other session records a cassette, and that none of this run has sealed it, unless it is continued.
+    fn claim(&self, name: &Name, cassette: &str, append: bool) -> Result<(), Fault> {
         let mut recorded_by = self.recorded_by();
-        let by = recorded_by.entry(cassette.to_owned()).or_insert_with(|| name.clone());
-        if by == name {
-            return Ok(());
-        }
-        Err(Fault::Flag { flag: "cassette", why: format!("the session `{by}` records {cassette} already") })
+        let why = match recorded_by.get(cassette) {
+            Some(Some(by)) if by != name => format!("the session `{by}` records {cassette} already"),
+            Some(None) if !append => {
+                format!("{cassette} was recorded and sealed in this run: take another name, or run with --append")
+            }
+            _ => {
+                recorded_by.insert(cassette.to_owned(), Some(name.clone()));
+                return Ok(());
+            }
+        };
+        Err(Fault::Flag { flag: "cassette", why })
     }
 
-    fn recorded_by(&self) -> std::sync::MutexGuard<'_, HashMap<String, Name>> {
+    /// Notes that a session records no more.
+    fn release(&self, name: &Name) {
+        self.recorded_by().values_mut().filter(|by| by.as_ref() == Some(name)).for_each(|by| *by = None);
+    }
+
+    fn recorded_by(&self) -> MutexGuard<'_, HashMap<String, Option<Name>>> {
         self.recorded_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashMap<u64, Begun>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun_as(&self, take: u64) -> Begun {
+        self.begun().get(&take).copied().unwrap_or(Begun::Interrupted)
     }
 
     fn player(&self, name: &Name, cassette: &str, wanted: &Wanted) -> Result<Player, Fault> {
@@ -187,7 +224,7 @@ impl Deck {
         };
         let index = self.index(cassette, seed)?;
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
-        let manner = Manner { policy, strict: wanted.strict.unwrap_or(self.config.strict) };
+        let manner = Manner { policy, strict: wanted.strict.unwrap_or(self.config.strict), verbatim: false };
         Ok(Player::new(index, manner, tally))
     }
 
@@ -216,14 +253,16 @@ impl Deck {
         Ok(index.map_err(|source| cassettes::Fault::Damaged { path, source })?)
     }
 
-    async fn recorder(&self, recording: &Recording, name: &Name, cassette: &str) -> Result<Session, Fault> {
+    fn recorder(&self, recording: &Recording, name: &Name, cassette: &str) -> Result<Session, Fault> {
         let started = now();
         let journal = &recording.journal;
-        let take = if recording.append || self.mode == Mode::Auto {
-            resume(&**journal, &self.cassettes, cassette, started.as_secs()).await?
+        let (take, begun) = if recording.append {
+            let in_use = |take| self.begun().contains_key(&take);
+            resume(&**journal, &self.cassettes, cassette, started.as_secs(), in_use)?
         } else {
-            journal.begin(cassette, started.as_secs())?
+            (journal.begin(cassette, started.as_secs())?, Begun::New)
         };
+        self.begun().insert(take, begun);
         let settings = record::Settings {
             upstream: Arc::clone(&recording.upstream),
             store: Arc::<Journal>::clone(journal),
@@ -236,11 +275,11 @@ impl Deck {
             let tally = Arc::new(Tally::new(name.as_str(), cassette, 0));
             return Ok(Session::Record(Box::new(Recorder::new(settings, tally))));
         }
-        let exchanges = tokio::task::block_in_place(|| journal.read(take))?;
+        let exchanges = journal.read(take)?;
         let index = self.ready(cassette, scribe::seal(&exchanges, self.config.rules.ids()), &self.config.seed)?;
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
         // What is played may be asked about at Graph next, which knows only the ids that it gave out.
-        let manner = Manner { policy: Policy::Recorded, strict: false };
+        let manner = Manner { policy: Policy::Recorded, strict: false, verbatim: true };
         let player = Player::new(Arc::new(index), manner, Arc::clone(&tally));
         Ok(Session::Auto(Box::new(Auto { player, recorder: Recorder::new(settings, tally) })))
     }
@@ -256,28 +295,30 @@ impl Deck {
         }
     }
 
-    /// Seals what a session recorded, and says what came of it.
-    fn seal(&self, session: &Session) -> Result<Option<String>, Fault> {
+    /// Seals what a session recorded, and tells what came of it, and whether that is good.
+    fn seal(&self, session: &Session) -> Result<Option<(String, bool)>, Fault> {
         let keep_ids = self.recording.as_ref().is_none_or(|recording| recording.keep_ids);
         let report = session.report();
         let failed = self.failed.load(Ordering::Relaxed) || report.holes > 0;
         let idle = report.is_idle() && self.named.load(Ordering::Relaxed);
+        let name = &report.cassette;
         let sealed = self.with_take(session, |journal, take| {
             journal.close(take)?;
-            if idle && exchanges_of(journal, take)? == 0 {
+            let exchanges = exchanges_of(journal, take)?;
+            if idle && exchanges == 0 {
                 journal.remove(take)?;
-                return Ok(String::new());
+                return Ok(None);
             }
-            if matches!(session, Session::Auto(_)) && exchanges_of(journal, take)? == report.exchanges as u64 {
-                // What is there is what was there.
-                if self.cassettes.contains(&report.cassette)? {
-                    journal.remove(take)?;
-                    return Ok(format!("nothing was missing, so {} stays as it was", report.cassette));
-                }
+            // What is there is what was there.
+            if self.begun_as(take) == Begun::Copied(exchanges) {
+                journal.remove(take)?;
+                let nothing = if matches!(session, Session::Auto(_)) { "missing" } else { "added" };
+                return Ok(Some((format!("nothing was {nothing}, so {name} stays as it was"), !failed)));
             }
-            seal_take(journal, take, &self.cassettes, &report.cassette, failed, keep_ids, &self.config.rules)
+            let line = seal_take(journal, take, &self.cassettes, name, failed, keep_ids, &self.config.rules)?;
+            Ok(Some((line, !failed)))
         });
-        Ok(sealed?.filter(|line| !line.is_empty()))
+        Ok(sealed?.flatten())
     }
 }
 

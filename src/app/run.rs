@@ -102,12 +102,9 @@ async fn end(sessions: &Sessions, opening: &Opening, run: &Run, strict: bool, en
         opening.fail();
     }
     let mut own = 0;
-    for sealed in sessions.end_all().await {
-        own = own.max(if sealed.is_ok() { 0 } else { 2 });
-        match sealed {
-            Ok(line) => say(line),
-            Err(fault) => complain(fault),
-        }
+    for fault in sessions.end_all().await {
+        complain(fault);
+        own = 2;
     }
     let report = sessions.report();
     telling::tell(&report, strict);
@@ -123,7 +120,7 @@ async fn end(sessions: &Sessions, opening: &Opening, run: &Run, strict: bool, en
     })
 }
 
-fn front(config: &Config, authority: Authority, sessions: Sessions) -> Arc<Front> {
+fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<Front> {
     let hosts = Hosts {
         graph: config.hosts.clone(),
         sign_in: graph::SIGN_IN_HOSTS.map(str::to_owned).into(),
@@ -176,6 +173,7 @@ async fn serve(listener: TcpListener, front: &Arc<Front>, run: &Run, mut signals
     say(format!("{} on http://{address}", run.mode.doing(&run.cassette)));
     if child.is_none() {
         let certificate = front.authority.public_file().display();
+        let address = reachable(address);
         say(format!("give programs HTTPS_PROXY=http://{address} and the certificate {certificate}; Ctrl-C ends this"));
     }
     let (stop, stopped) = oneshot::channel::<()>();

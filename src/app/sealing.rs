@@ -49,7 +49,8 @@ pub(super) fn seal_take(
     };
     let path = cassettes.write(name, &cassette)?;
     store.remove(take)?;
-    Ok(format!("recorded {} to {}{replaced}", count(exchanges.len() as u64), path.display()))
+    let incomplete = if failed { "; the recording failed, so it may be incomplete" } else { "" };
+    Ok(format!("recorded {} to {}{replaced}{incomplete}", count(exchanges.len() as u64), path.display()))
 }
 
 /// How many exchanges a take has.
@@ -57,29 +58,54 @@ pub(super) fn exchanges_of(store: &dyn Takes, take: u64) -> Result<u64, Fault> {
     Ok(store.takes()?.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges))
 }
 
-/// The take that a recording continues: an interrupted one, or a new one that begins with what is sealed.
-pub(super) async fn resume(store: &dyn Takes, cassettes: &Cassettes, name: &str, now: u64) -> Result<u64, Fault> {
-    if let Some(take) = store.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0) {
-        say(format!("continuing the interrupted take {} of {name}, which has {}", take.id, count(take.exchanges)));
-        return Ok(take.id);
-    }
-    let take = store.begin(name, now)?;
-    if cassettes.contains(name)? {
-        let cassette = cassettes.load(name)?;
-        for (number, entry) in (1..).zip(&cassette.entries) {
-            let path = cassettes.path(name)?;
-            let exchange = scribe::recorded(entry, &cassette.ids, number)
-                .map_err(|source| cassettes::Fault::Damaged { path, source })?;
-            store.append(take, number as u64, &exchange).await.map_err(|_| takes::Fault::Closed)??;
-        }
-        say(format!("continuing {name}, which has {}", count(cassette.entries.len() as u64)));
-    }
-    Ok(take)
+/// What a take had when its recording began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Nothing.
+    New,
+    /// A copy of so many exchanges, which are sealed already.
+    Copied(u64),
+    /// What an interrupted recording left.
+    Interrupted,
 }
 
-/// Removes a take of a run that did not come to begin, unless it had exchanges before.
-pub(super) fn discard(store: &dyn Takes, take: u64) -> Result<(), Fault> {
-    if exchanges_of(store, take)? > 0 { Ok(()) } else { Ok(store.remove(take)?) }
+/// The take that a recording continues: an interrupted one that is not in use, or a new one that begins with what is
+/// sealed.
+pub(super) fn resume(
+    store: &dyn Takes,
+    cassettes: &Cassettes,
+    name: &str,
+    now: u64,
+    in_use: impl Fn(u64) -> bool,
+) -> Result<(u64, Begun), Fault> {
+    let interrupted = |take: &takes::Take| take.cassette == name && take.exchanges > 0 && !in_use(take.id);
+    if let Some(take) = store.takes()?.into_iter().rfind(interrupted) {
+        say(format!("continuing the interrupted take {} of {name}, which has {}", take.id, count(take.exchanges)));
+        return Ok((take.id, Begun::Interrupted));
+    }
+    if !cassettes.contains(name)? {
+        return Ok((store.begin(name, now)?, Begun::New));
+    }
+    let cassette = cassettes.load(name)?;
+    let path = cassettes.path(name)?;
+    let exchanges = (1..).zip(&cassette.entries).map(|(number, entry)| {
+        scribe::recorded(entry, &cassette.ids, number)
+            .map_err(|source| cassettes::Fault::Damaged { path: path.clone(), source })
+    });
+    let exchanges: Vec<_> = exchanges.collect::<Result<_, _>>()?;
+    let take = store.begin_with(name, now, &exchanges)?;
+    say(format!("continuing {name}, which has {}", count(exchanges.len() as u64)));
+    Ok((take, Begun::Copied(exchanges.len() as u64)))
+}
+
+/// Removes a take of a run that did not come to begin, unless there is more in it than is sealed.
+pub(super) fn discard(store: &dyn Takes, take: u64, begun: Begun) -> Result<(), Fault> {
+    let had = match begun {
+        Begun::New => 0,
+        Begun::Copied(exchanges) => exchanges,
+        Begun::Interrupted => return Ok(()),
+    };
+    if exchanges_of(store, take)? > had { Ok(()) } else { Ok(store.remove(take)?) }
 }
 
 /// Where a take is kept that was not sealed.

@@ -1,6 +1,6 @@
 //! Tells how a run went: to people, to files, and to GitHub's runner.
 
-use super::{Fault, say};
+use super::{Fault, complain, say};
 use crate::platform;
 use crate::session::rendering;
 use crate::session::report::{Mode, Report};
@@ -36,8 +36,9 @@ impl Form {
 /// Says how the run went.
 pub(super) fn tell(report: &Report, strict: bool) {
     if report.mode != Mode::Record {
-        say(report.replayed());
+        if report.is_clean(strict) { say(report.replayed()) } else { complain(report.replayed()) }
     }
+    report.holes_told().into_iter().for_each(complain);
     report.table().into_iter().chain(report.asides(strict)).for_each(say);
 }
 

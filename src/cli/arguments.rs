@@ -1,6 +1,5 @@
 //! The arguments, as clap reads them.
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -43,7 +42,7 @@ pub(super) enum Command {
         #[command(flatten)]
         recording: Recording,
         /// Continue the cassette, or its interrupted take: record my-run --append -- npm test
-        #[arg(long, env = "GRAPHDECK_APPEND", value_parser = FalseyValueParser::new())]
+        #[arg(long, env = "GRAPHDECK_APPEND", value_parser = truth)]
         append: bool,
     },
     /// Answer from a cassette, without a network: graphdeck replay my-run -- python3 sync.py
@@ -54,7 +53,7 @@ pub(super) enum Command {
         #[arg(
             long,
             env = "GRAPHDECK_STRICT",
-            value_parser = FalseyValueParser::new(),
+            value_parser = truth,
             num_args = 0..=1,
             require_equals = true,
             default_missing_value = "true",
@@ -75,7 +74,7 @@ pub(super) enum Command {
         #[command(flatten)]
         recording: Recording,
         /// Run though CI is set, where a run that reaches Graph is mostly a mistake
-        #[arg(long, env = "GRAPHDECK_ALLOW_RECORD", value_parser = FalseyValueParser::new())]
+        #[arg(long, env = "GRAPHDECK_ALLOW_RECORD", value_parser = truth)]
         allow_record: bool,
     },
     /// Say what would answer a request, and why, or why nothing would: graphdeck explain my-run request.http
@@ -123,10 +122,10 @@ pub(super) struct Recording {
     #[arg(long, value_name = "FILE", env = "GRAPHDECK_UPSTREAM_CA")]
     pub(super) upstream_ca: Option<PathBuf>,
     /// Leave recorded ids out, so that recording the same again gives the same file: record my-run --no-recorded-ids
-    #[arg(long, env = "GRAPHDECK_NO_RECORDED_IDS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "GRAPHDECK_NO_RECORDED_IDS", value_parser = truth)]
     pub(super) no_recorded_ids: bool,
     /// Record every exchange with Graph, not only userStatuses POSTs: record my-run --all -- npm test
-    #[arg(long, env = "GRAPHDECK_ALL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "GRAPHDECK_ALL", value_parser = truth)]
     pub(super) all: bool,
 }
 
@@ -177,4 +176,13 @@ pub(super) enum CassetteCommand {
         #[arg(long, value_name = "NUMBER")]
         take: Option<u64>,
     },
+}
+
+/// Reads a truth from the environment: an empty variable is none.
+fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "0" | "false" | "no" | "off" | "n" | "f" => Ok(false),
+        "1" | "true" | "yes" | "on" | "y" | "t" => Ok(true),
+        _ => Err("write true or false".to_owned()),
+    }
 }

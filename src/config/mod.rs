@@ -133,7 +133,7 @@ impl Written {
         for mut rule in own.rules.into_iter().flatten() {
             rule.own = true;
             let rules = self.rules.get_or_insert_default();
-            rules.retain(|shipped| !rule.is_for_the_route_of(shipped));
+            rules.retain(|other| other.own || !rule.is_for_the_route_of(other));
             rules.push(rule);
         }
     }
@@ -384,6 +384,16 @@ route = "GET /x"
         let faults = [wrong_keys, wrong_values, syntax]
             .map(|text| Config::parse(text, Path::new("config.toml")).unwrap_err().to_string());
         insta::assert_snapshot!(faults.join("\n"));
+    }
+
+    #[test]
+    fn two_rules_for_one_route_add_up_and_take_the_place_of_the_shipped_one() {
+        let rule =
+            |place: &str| format!("[[match]]\nroute = \"POST /**/userStatuses\"\nignore = [\"json:/{place}\"]\n");
+        let config = Config::parse(&(rule("a") + &rule("b")), Path::new("c")).unwrap();
+        let ignored = config.rules.iter().filter(|rule| rule.route.as_str() == "POST /**/userStatuses");
+        let ignored: Vec<String> = ignored.flat_map(|rule| &rule.ignore).map(ToString::to_string).collect();
+        assert_eq!(ignored, ["json:/a", "json:/b"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::front::Front;
 use crate::session::auto::Auto;
 use crate::session::replay::Player;
-use crate::session::{HostKind, Session, Target, record, report, sessions};
+use crate::session::{HostKind, Session, Target, missed, record, sessions};
 use crate::tape::miss::Miss;
 use crate::tape::playing::Answer;
 use crate::tape::{graph, scribe};
@@ -53,6 +53,7 @@ impl From<record::Fault> for Fault {
         match fault {
             record::Fault::Upstream(fault) => Self::Upstream(fault),
             record::Fault::Client(fault) => Self::Client(fault),
+            record::Fault::Ended => Self::BadRequest(fault.to_string()),
             record::Fault::Request(fault) => Self::BadRequest(fault.to_string()),
         }
     }
@@ -102,15 +103,28 @@ async fn play_or_record(
     let body = match message::read(body, limit).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => {
             // What cannot be decoded is not on tape.
-            let taped = message::owned_request(&head, &target.host, &bytes, limit).map(scribe::tape_request);
-            if let Some(played) = taped.ok().and_then(|request| auto.player.find(&request).ok()) {
-                return Ok(spoken(played, mark));
+            if let Ok(request) = message::owned_request(&head, &target.host, &bytes, limit) {
+                let request = scribe::tape_request(request);
+                if let Ok(played) = auto.player.find(&request) {
+                    return Ok(spoken(played, mark));
+                }
+                warn_of_old_ids(&auto.player.minted_ids(&request), &request);
             }
             message::full(bytes)
         }
         Read::TooLarge(body) => body,
     };
     Ok(auto.recorder.answer(Request::from_parts(head, body), target).await?)
+}
+
+/// Says that Graph is asked about what the tape told of: it may have forgotten it since.
+fn warn_of_old_ids(ids: &[String], request: &crate::tape::exchange::Request) {
+    if let Some(id) = ids.first() {
+        let (method, url) = (&request.method, request.url());
+        tracing::warn!(
+            "{method} {url} goes to Graph with {id}, which is from the tape: if Graph knows it no more, record all anew with `graphdeck record`"
+        );
+    }
 }
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.
@@ -154,7 +168,7 @@ fn miss_details(miss: &Miss) -> Vec<(&'static str, Value)> {
     vec![
         ("reason", json!(miss.reason.as_str())),
         ("hints", json!(miss.hints)),
-        ("nearest", json!(report::near(miss))),
+        ("nearest", json!(missed::near(miss))),
         ("wayOut", json!(miss.way_out)),
     ]
 }

@@ -7,8 +7,8 @@ use super::front::Front;
 use super::naming;
 use super::preface::{self, Opening};
 use super::reverse::{self, Via};
-use crate::session::Session;
 use crate::session::sessions::Name;
+use crate::session::{HostKind, Session};
 use crate::wire::message::{self, Body};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
@@ -180,7 +180,15 @@ async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -
         return control::answer(&context.front, context.local, request.map(message::streaming)).await;
     }
     let is_connect = request.method() == Method::CONNECT;
-    let own_address = *via == Via::Own && !is_connect && request.uri().scheme().is_none();
+    let origin_form = request.version() >= Version::HTTP_2 || request.uri().scheme().is_none();
+    let own_address = *via == Via::Own && !is_connect && origin_form;
+    if own_address {
+        let hosts = &context.front.hosts;
+        let known = |name: &str| hosts.kind(name) != HostKind::Other;
+        if let Some(refusal) = control::refuse_page(&request, known) {
+            return refusal;
+        }
+    }
     let named = naming::by_proxy(request.headers()).and_then(|by_proxy| {
         let named = naming::take(&mut request, own_address)?.or(by_proxy);
         Ok(named.unwrap_or_else(|| context.session.clone()))

@@ -48,11 +48,12 @@ pub fn is_for_us<B>(via: &Via, local: SocketAddr, request: &Request<B>) -> bool 
     match request.uri().authority().filter(|_| in_absolute_form) {
         Some(authority) if split_port(authority.as_str()).0.eq_ignore_ascii_case(OWN_NAME) => true,
         Some(authority) => {
+            let is_root = |path: &str| path.starts_with(ROOT) || path == ROOT.trim_end_matches('/');
             let (host, port) = split_port(authority.as_str());
             let ours = host.eq_ignore_ascii_case("localhost") || host.parse() == Ok(local.ip());
-            ours && port == Some(&local.port().to_string()) && request.uri().path().starts_with(ROOT)
+            ours && port == Some(&local.port().to_string()) && is_root(request.uri().path())
         }
-        None => request.uri().path().starts_with(ROOT),
+        None => request.uri().path().starts_with(ROOT) || request.uri().path() == ROOT.trim_end_matches('/'),
     }
 }
 
@@ -62,28 +63,52 @@ pub async fn answer(front: &Front, local: SocketAddr, request: Request<Body>) ->
         None => page(front, local, request).await,
         Some(why) => Err(Refusal(StatusCode::FORBIDDEN, why)),
     };
-    outcome.unwrap_or_else(|Refusal(status, why)| {
-        let body = json!({ "error": { "code": status.canonical_reason(), "message": why } });
-        typed(status, "application/json", format!("{body}\n"))
-    })
+    outcome.unwrap_or_else(|refusal| refused(&refusal))
+}
+
+fn refused(Refusal(status, why): &Refusal) -> Response<Body> {
+    let body = json!({ "error": { "code": status.canonical_reason(), "message": why } });
+    typed(*status, "application/json", format!("{body}\n"))
+}
+
+/// The refusal of a request to the deck's own address that a page elsewhere made a browser send; `known` tells the
+/// hosts that the deck stands for.
+pub fn refuse_page<B>(request: &Request<B>, known: impl Fn(&str) -> bool) -> Option<Response<Body>> {
+    let host = host_of(request);
+    let why = if known(split_port(&host).0) { foreign_page(request, &host) } else { from_elsewhere(request) };
+    why.map(|why| refused(&Refusal(StatusCode::FORBIDDEN, why)))
 }
 
 /// Why a request is not from a program on this machine, if it is not: a page in a browser can be made to send requests
-/// to this address, but neither hides its origin nor makes up a host.
+/// to this address, but neither hides its origin nor makes up a host. A host of one word is no name that strangers own.
 fn from_elsewhere<B>(request: &Request<B>) -> Option<String> {
-    let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let host = authority.or_else(|| header(&HOST)).unwrap_or_default();
-    let (name, _) = split_port(host);
+    let host = host_of(request);
+    let (name, _) = split_port(&host);
     let literal = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
-    if !literal && !name.eq_ignore_ascii_case("localhost") && !name.eq_ignore_ascii_case(OWN_NAME) {
+    let private = [".localhost", ".internal", ".test"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    let by_proxy = request.uri().authority().is_some() && name.eq_ignore_ascii_case(OWN_NAME);
+    if !literal && !private && !by_proxy && name.contains('.') {
         return Some(format!(
             "`{host}` is not how the deck is called here: use its IP address, `localhost`, or `{OWN_NAME}` through the proxy"
         ));
     }
-    let own = format!("http://{host}");
-    let foreign = header(&ORIGIN).is_some_and(|origin| !origin.eq_ignore_ascii_case(&own))
-        || header(&FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    foreign_page(request, &host)
+}
+
+fn host_of<B>(request: &Request<B>) -> String {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    authority.or_else(|| header(request, &HOST)).unwrap_or_default().to_owned()
+}
+
+fn header<'a, B>(request: &'a Request<B>, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+fn foreign_page<B>(request: &Request<B>, host: &str) -> Option<String> {
+    let own = ["http", "https"].map(|scheme| format!("{scheme}://{host}"));
+    let foreign = header(request, &ORIGIN)
+        .is_some_and(|origin| !own.iter().any(|own| own.eq_ignore_ascii_case(origin)))
+        || header(request, &FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
     foreign.then(|| "a page from elsewhere may not use the deck".to_owned())
 }
 
@@ -100,7 +125,9 @@ async fn page(front: &Front, local: SocketAddr, request: Request<Body>) -> Resul
     let path = path.strip_prefix(ROOT).unwrap_or_else(|| path.trim_start_matches('/')).to_owned();
     let (method, sessions) = (request.method().clone(), &front.sessions);
     let steps: Vec<&str> = path.split('/').collect();
-    match (method.as_str(), steps.as_slice()) {
+    // What HEAD asks for is sent without its body by the server.
+    let asked = if method == Method::HEAD { "GET" } else { method.as_str() };
+    match (asked, steps.as_slice()) {
         ("GET", ["health"]) => Ok(ok(json!({ "status": "ok", "mode": sessions.mode() }).to_string() + "\n")),
         ("GET", ["report"]) => Ok(ok(sessions.report().to_json())),
         ("GET", ["ca.pem"]) => Ok(typed(StatusCode::OK, "application/x-pem-file", front.authority.root_pem())),
@@ -134,11 +161,11 @@ fn no_page(method: &Method, path: &str) -> Refusal {
 }
 
 fn list(front: &Front) -> String {
-    let told = |(_, session): &(Name, std::sync::Arc<crate::session::Session>)| {
-        let report = session.report();
+    let told = |(name, session): &(Name, std::sync::Arc<crate::session::Session>)| {
+        let (exchanges, answered, missed, recorded) = session.tally().brief();
         json!({
-            "name": report.name, "cassette": report.cassette, "exchanges": report.exchanges,
-            "answered": report.answered, "missed": report.missed, "recorded": report.recorded,
+            "name": name.as_str(), "cassette": session.tally().cassette(), "exchanges": exchanges,
+            "answered": answered, "missed": missed, "recorded": recorded,
         })
     };
     let sessions: Vec<_> = front.sessions.all().iter().map(told).collect();
@@ -167,7 +194,7 @@ async fn open(front: &Front, local: SocketAddr, request: Request<Body>) -> Resul
     let opened = json!({
         "name": name.as_str(),
         "cassette": session.tally().cassette(),
-        "proxy": format!("http://{name}@{local}"),
+        "proxy": format!("http://{name}:x@{local}"),
         "url": format!("http://{local}{SESSION_PATH}{name}"),
     });
     Ok(typed(StatusCode::CREATED, "application/json", format!("{opened:#}\n")))

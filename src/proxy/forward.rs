@@ -22,7 +22,8 @@ pub fn connect(front: &Front, uri: &Uri) -> Result<Connect, Fault> {
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     let (host, port) = split_port(authority);
     if host.is_empty() || port.is_none() || authority.contains('@') {
-        return Err(Fault::BadRequest(format!("CONNECT must name a host and a port, not `{authority}`")));
+        let named = without_user(authority);
+        return Err(Fault::BadRequest(format!("CONNECT must name a host and a port, and nothing else, not `{named}`")));
     }
     let kind = front.hosts.kind(host);
     if front.opens(kind) {
@@ -42,11 +43,17 @@ pub fn connect(front: &Front, uri: &Uri) -> Result<Connect, Fault> {
 pub fn absolute(front: &Front, uri: &Uri) -> Result<Target, Fault> {
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     if authority.is_empty() || authority.contains('@') {
-        return Err(Fault::BadRequest(format!("`{uri}` names no host")));
+        let named = without_user(authority);
+        return Err(Fault::BadRequest(format!("the address must name a host, and no user, not `{named}`")));
     }
     let target = front.hosts.target(authority, uri.scheme_str() == Some("https"));
     if target.kind == HostKind::Other && !front.sessions.mode().reaches_graph() {
         return Err(Fault::Offline(target.host));
     }
     Ok(target)
+}
+
+/// An authority without its user and password, which may be secrets.
+fn without_user(authority: &str) -> &str {
+    authority.rsplit('@').next().unwrap_or_default()
 }

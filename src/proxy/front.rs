@@ -4,6 +4,7 @@ use crate::session::report::Mode;
 use crate::session::sessions::Sessions;
 use crate::session::{HostKind, Target};
 use crate::wire::authority::Authority;
+use std::sync::Arc;
 
 /// The hosts that the deck knows, in lower case.
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ pub fn split_port(authority: &str) -> (&str, Option<&str>) {
 #[derive(Debug)]
 pub struct Front {
     /// The sessions that answer.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     /// Signs certificates for the hosts that are opened.
     pub authority: Authority,
     /// The hosts that are known.

@@ -1,6 +1,7 @@
 //! Floor 3, one run: sessions that record or replay, and that is chosen once.
 
 pub mod auto;
+pub mod missed;
 pub mod record;
 pub mod rendering;
 pub mod replay;
@@ -11,7 +12,7 @@ pub mod tally;
 use auto::Auto;
 use record::Recorder;
 use replay::Player;
-use report::SessionReport;
+use report::{SessionReport, Unused};
 use tally::Tally;
 
 /// One run of one program.
@@ -49,12 +50,12 @@ impl Session {
     /// What has happened so far.
     #[must_use]
     pub fn report(&self) -> SessionReport {
-        let unused = match self {
-            Self::Record(_) => Vec::new(),
-            Self::Replay(player) => player.unused(),
-            Self::Auto(auto) => auto.player.unused(),
+        let player = match self {
+            Self::Record(_) => return self.tally().report(Unused::default()),
+            Self::Replay(player) => player,
+            Self::Auto(auto) => &auto.player,
         };
-        self.tally().report(unused)
+        self.tally().report(Unused::of(player.unused(), |number| player.name(number)))
     }
 }
 

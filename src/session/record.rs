@@ -39,8 +39,8 @@ pub struct Recorder {
     settings: Settings,
     arrivals: AtomicU64,
     tally: Arc<Tally>,
-    /// Held for reading by every exchange under way.
-    under_way: RwLock<()>,
+    /// Whether it has ended; held for reading by every exchange under way.
+    ended: RwLock<bool>,
 }
 
 /// Why a client gets no answer of Graph's.
@@ -52,6 +52,9 @@ pub enum Fault {
     /// The client broke off.
     #[error("the request's body broke off: {0}")]
     Client(hyper::Error),
+    /// The recording has ended.
+    #[error("the session of this request was closed, and what it recorded is sealed")]
+    Ended,
     /// The request cannot be sent on.
     #[error("the request cannot be sent on: {0}")]
     Request(http::Error),
@@ -62,7 +65,7 @@ impl Recorder {
     #[must_use]
     pub fn new(settings: Settings, tally: Arc<Tally>) -> Self {
         let arrivals = AtomicU64::new(settings.first_arrival);
-        Self { arrivals, settings, tally, under_way: RwLock::default() }
+        Self { arrivals, settings, tally, ended: RwLock::default() }
     }
 
     /// What has happened so far.
@@ -77,9 +80,9 @@ impl Recorder {
         self.settings.take
     }
 
-    /// Waits until no exchange is under way.
-    pub async fn idle(&self) {
-        drop(self.under_way.write().await);
+    /// Takes no more requests, and waits until no exchange is under way.
+    pub async fn end(&self) {
+        *self.ended.write().await = true;
     }
 
     /// Whether an exchange is to be recorded.
@@ -105,7 +108,10 @@ impl Recorder {
     /// When the host does not answer, or the client breaks off.
     pub async fn answer(&self, request: http::Request<Body>, target: &Target) -> Result<http::Response<Body>, Fault> {
         let (head, body) = request.into_parts();
-        let _under_way = self.under_way.read().await;
+        let ended = self.ended.read().await;
+        if *ended {
+            return Err(Fault::Ended);
+        }
         if self.selects(head.method.as_str(), head.uri.path(), target) {
             return self.record(head, body, target).await;
         }

@@ -107,7 +107,7 @@ pub fn markdown(report: &Report, strict: bool) -> String {
         page += &format!("\n<details><summary>{}: {}</summary>\n\n", escaped(session), escaped(&miss.request));
         page += &format!("{}\n\n</details>\n", fenced(&miss.text));
     }
-    let asides = report.asides(strict);
+    let asides = [report.holes_told(), report.asides(strict)].concat();
     if !asides.is_empty() {
         page += "\n";
         asides.iter().for_each(|line| page += &format!("- {}\n", line.replace('<', "&lt;")));
@@ -125,16 +125,13 @@ fn fenced(text: &str) -> String {
 /// A line for each miss, as GitHub's runner reads them: the first ten, and how many more there are.
 #[must_use]
 pub fn annotations(report: &Report) -> Vec<String> {
-    let line = |(session, miss): (&str, &super::report::Missed)| {
+    let line = |(session, miss): (&str, &super::missed::Missed)| {
         let title = property(&format!("graphdeck: {session}: {}", miss.message));
         format!("::error title={title}::{}", data(&miss.text))
     };
     let mut lines: Vec<String> = report.misses().take(ANNOTATIONS).map(line).collect();
     if report.missed > ANNOTATIONS as u64 {
-        lines.push(format!(
-            "::notice title=graphdeck, more::{} more misses are in the report",
-            report.missed - ANNOTATIONS as u64
-        ));
+        lines.push(format!("::notice title=graphdeck misses::there are {} more", report.missed - ANNOTATIONS as u64));
     }
     lines
 }

@@ -30,19 +30,29 @@ impl Player {
         &self.tally
     }
 
-    /// The exchanges that have answered nothing so far, by number, method and address.
+    /// The numbers of the exchanges that have answered nothing so far, counted from 0.
     #[must_use]
-    pub fn unused(&self) -> Vec<String> {
+    pub fn unused(&self) -> Vec<u32> {
         let bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = self.index.entries().zip(0..).filter(|(_, number)| bindings.played(*number) == 0);
-        told.map(|(entry, number)| format!("exchange {} {} {}", number + 1, entry.request.method, entry.request.url))
-            .collect()
+        self.index.entries().zip(0..).map(|(_, number)| number).filter(|number| bindings.played(*number) == 0).collect()
+    }
+
+    /// What an exchange is called, whose number is counted from 0: its number from 1, method and address.
+    #[must_use]
+    pub fn name(&self, number: u32) -> String {
+        self.index.name(number)
     }
 
     /// The name of a rule: its route.
     #[must_use]
     pub fn rule_name(&self, number: usize) -> &str {
         self.index.rule_name(number)
+    }
+
+    /// The ids of a request that Graph made up when the tape was recorded: it may know them no more.
+    #[must_use]
+    pub fn minted_ids(&self, request: &Taped<Request>) -> Vec<String> {
+        playing::minted_ids(&self.index, request)
     }
 
     /// Answers a request from tape.

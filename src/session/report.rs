@@ -1,14 +1,13 @@
 //! What happened, to be told: the reports of sessions, and the run's, with its verdict.
 
-use crate::tape::cassette::RequestEntry;
-use crate::tape::miss::Miss;
+use super::missed::Missed;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
 /// The version of the JSON report, described in `docs/reports.md`.
 pub const VERSION: u32 = 2;
-/// The largest request that is kept with its miss, in bytes of JSON.
-const SENT: usize = 16 * 1024;
+/// The most unused exchanges of a session that are named.
+const NAMED: usize = 1000;
 /// The most unused exchanges that are told on a terminal.
 const TOLD: usize = 20;
 
@@ -40,82 +39,6 @@ impl Mode {
             Self::Auto => format!("replaying {cassette} and recording what is missing"),
         }
     }
-}
-
-/// A request that nothing on tape answered.
-#[derive(Clone, Debug, Serialize)]
-pub struct Missed {
-    /// `METHOD address`.
-    pub request: String,
-    /// Why, as a word for programs.
-    pub reason: &'static str,
-    /// Why, in words.
-    pub message: String,
-    /// What the documentation says of values that differ.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hints: Vec<String>,
-    /// The nearest recorded exchanges.
-    pub nearest: Vec<Near>,
-    /// What to do about it.
-    pub way_out: String,
-    /// The request, to be explained again; none when it is large.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent: Option<RequestEntry>,
-    /// The whole explanation, in lines.
-    #[serde(skip)]
-    pub text: String,
-}
-
-/// A recorded exchange that comes near.
-#[derive(Clone, Debug, Serialize)]
-pub struct Near {
-    exchange: usize,
-    request: String,
-    differences: Vec<Differing>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Differing {
-    place: String,
-    recorded: Option<String>,
-    got: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-}
-
-impl Missed {
-    /// A miss as it is reported.
-    #[must_use]
-    pub fn of(miss: &Miss) -> Self {
-        let small = serde_json::to_string(&miss.sent).is_ok_and(|text| text.len() <= SENT);
-        Self {
-            request: miss.request.clone(),
-            reason: miss.reason.as_str(),
-            message: miss.message.clone(),
-            hints: miss.hints.clone(),
-            nearest: near(miss),
-            way_out: miss.way_out.clone(),
-            sent: small.then(|| miss.sent.clone()),
-            text: miss.to_string(),
-        }
-    }
-}
-
-/// The nearest exchanges of a miss, as they are reported.
-#[must_use]
-pub fn near(miss: &Miss) -> Vec<Near> {
-    let differing = |found: &crate::tape::differences::Difference| Differing {
-        place: found.place.to_string(),
-        recorded: found.recorded.clone(),
-        got: found.got.clone(),
-        why: found.id.clone(),
-    };
-    let near = miss.nearest.iter().map(|near| Near {
-        exchange: near.exchange,
-        request: near.request.clone(),
-        differences: near.differences.iter().map(differing).collect(),
-    });
-    near.collect()
 }
 
 /// An exchange that should have been recorded and was not.
@@ -150,8 +73,11 @@ pub struct SessionReport {
     pub misses: Vec<Missed>,
     /// Exchanges that answered nothing.
     pub unused: usize,
-    /// Their names.
+    /// The names of the first thousand of them.
     pub unused_list: Vec<String>,
+    /// The numbers of all of them, counted from 0.
+    #[serde(skip)]
+    pub unused_numbers: Vec<u32>,
     /// Exchanges that should have been recorded and were not.
     pub holes: u64,
     /// The first thousand of them.
@@ -164,11 +90,34 @@ pub struct SessionReport {
     pub refused: BTreeMap<String, u64>,
 }
 
+/// The exchanges of a session that answered nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Unused {
+    /// Their numbers, counted from 0.
+    pub numbers: Vec<u32>,
+    /// The names of the first of them.
+    pub names: Vec<String>,
+}
+
+impl Unused {
+    /// These exchanges, of which `name` tells the names.
+    #[must_use]
+    pub fn of(numbers: Vec<u32>, name: impl Fn(u32) -> String) -> Self {
+        let names = numbers.iter().take(NAMED).map(|number| name(*number)).collect();
+        Self { numbers, names }
+    }
+}
+
 impl SessionReport {
     /// Whether anything happened in it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.recorded + self.answered + self.missed + self.holes == 0
+    }
+
+    /// Whether anything went past the tape.
+    fn let_something_past(&self) -> bool {
+        !(self.passed_through.is_empty() && self.tunnelled.is_empty() && self.refused.is_empty())
     }
 
     /// The report as JSON text.
@@ -207,7 +156,7 @@ impl Report {
     #[must_use]
     pub fn of(mode: Mode, cassette: &str, mut sessions: Vec<SessionReport>) -> Self {
         if sessions.iter().any(|session| !session.is_idle()) {
-            sessions.retain(|session| !session.is_idle() || !session.refused.is_empty());
+            sessions.retain(|session| !session.is_idle() || session.let_something_past());
         }
         let sum = |count: fn(&SessionReport) -> u64| sessions.iter().map(count).sum();
         Self {
@@ -218,7 +167,7 @@ impl Report {
             answered: sum(|session| session.answered),
             repeats: sum(|session| session.repeats),
             missed: sum(|session| session.missed),
-            unused: unused(&sessions).values().map(Vec::len).sum(),
+            unused: unused(&sessions).values().map(BTreeMap::len).sum(),
             holes: sum(|session| session.holes),
             sessions,
         }
@@ -236,10 +185,10 @@ impl Report {
         serde_json::to_string_pretty(self).expect("a report prints to memory") + "\n"
     }
 
-    /// The exchanges of a cassette that answered nothing in any session.
+    /// The exchanges of a cassette that answered nothing in any session: the first thousand of them.
     #[must_use]
     pub fn unused_of(&self, cassette: &str) -> Vec<String> {
-        unused(&self.sessions).remove(cassette).unwrap_or_default().into_iter().cloned().collect()
+        unused(&self.sessions).get(cassette).into_iter().flat_map(|unused| named(unused).take(NAMED)).collect()
     }
 
     /// The misses of all sessions, each with its session's name.
@@ -306,17 +255,22 @@ impl Report {
         lines
     }
 
-    /// What else is to be said, a line each: what went past the tape, what should not have, and if that fails the run
-    /// what was not used.
+    /// What should have been recorded and was not, a line each.
+    #[must_use]
+    pub fn holes_told(&self) -> Vec<String> {
+        let holes = self.sessions.iter().flat_map(|session| &session.hole_list);
+        holes.map(|hole| format!("not recorded, though it should be: {}: {}", hole.request, hole.why)).collect()
+    }
+
+    /// What else is to be said, a line each: what went past the tape, and if that fails the run what was not used.
     #[must_use]
     pub fn asides(&self, strict: bool) -> Vec<String> {
-        let holes = self.sessions.iter().flat_map(|session| &session.hole_list);
-        let told = holes.map(|hole| format!("not recorded, though it should be: {}: {}", hole.request, hole.why));
-        let mut lines: Vec<String> = told.collect();
+        let mut lines: Vec<String> = Vec::new();
         if strict {
             let unused = unused(&self.sessions);
             let of = |cassette: &str| if unused.len() > 1 { format!(" in {cassette}") } else { String::new() };
-            let names = unused.iter().flat_map(|(cassette, names)| names.iter().map(move |name| (*cassette, *name)));
+            let names =
+                unused.iter().flat_map(|(cassette, exchanges)| named(exchanges).map(move |name| (*cassette, name)));
             lines.extend(names.take(TOLD).map(|(cassette, name)| format!("unused{}: {name}", of(cassette))));
             if self.unused > TOLD {
                 lines.push(format!("unused: {} more (all of them: --report FILE)", self.unused - TOLD));
@@ -339,25 +293,36 @@ impl Report {
     }
 }
 
-/// What no session used of its cassette, which several may share.
-fn unused(sessions: &[SessionReport]) -> BTreeMap<&str, Vec<&String>> {
-    let mut left: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+/// What no session used of its cassette, which several may share: by number, with its name where that is known.
+fn unused(sessions: &[SessionReport]) -> BTreeMap<&str, BTreeMap<u32, Option<&String>>> {
+    let mut left: BTreeMap<&str, BTreeMap<u32, Option<&String>>> = BTreeMap::new();
     for session in sessions {
         match left.get_mut(session.cassette.as_str()) {
-            None => drop(left.insert(&session.cassette, session.unused_list.iter().collect())),
+            None => {
+                let names = session.unused_list.iter().map(Some).chain(std::iter::repeat(None));
+                let named = session.unused_numbers.iter().copied().zip(names);
+                left.insert(&session.cassette, named.collect());
+            }
             Some(names) => {
-                let unused: HashSet<&String> = session.unused_list.iter().collect();
-                names.retain(|name| unused.contains(name));
+                let unused: HashSet<u32> = session.unused_numbers.iter().copied().collect();
+                names.retain(|number, _| unused.contains(number));
             }
         }
     }
     left
 }
 
+/// The names of exchanges, or what they would be called.
+fn named<'a>(exchanges: &'a BTreeMap<u32, Option<&String>>) -> impl Iterator<Item = String> + 'a {
+    let called = |number: &u32| format!("exchange {}", number + 1);
+    exchanges.iter().map(move |(number, name)| name.map_or_else(|| called(number), Clone::clone))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tally::Tally;
     use super::*;
+    use crate::tape::miss::Miss;
     use crate::tape::miss::Reason;
 
     fn miss() -> Miss {
@@ -373,11 +338,17 @@ mod tests {
         }
     }
 
+    fn unused_of(names: &[&str]) -> Unused {
+        let number = |name: &&str| name.rsplit(' ').next().unwrap().parse::<u32>().unwrap() - 1;
+        let names_of = |number: u32| format!("exchange {}", number + 1);
+        Unused::of(names.iter().map(number).collect(), names_of)
+    }
+
     fn session(name: &str, unused: &[&str]) -> SessionReport {
         let tally = Tally::new(name, "my-run", 5);
         tally.answered(false, std::iter::empty());
         tally.answered(true, ["POST /**/userStatuses"].into_iter());
-        tally.report(unused.iter().map(|&name| name.to_owned()).collect())
+        tally.report(unused_of(unused))
     }
 
     #[test]
@@ -385,8 +356,7 @@ mod tests {
         let tally = Tally::new("default", "my-run", 5);
         tally.missed(&miss());
         tally.refused("example.com:443");
-        let sessions =
-            vec![tally.report(vec!["exchange 1".into(), "exchange 2".into()]), session("login", &["exchange 2"])];
+        let sessions = vec![tally.report(unused_of(&["exchange 1", "exchange 2"])), session("login", &["exchange 2"])];
         let report = Report::of(Mode::Replay, "my-run", sessions);
         insta::assert_snapshot!(format!(
             "{}\n{}\n{}\n{}",
@@ -403,19 +373,19 @@ mod tests {
         (0..3).for_each(|_| tally.passed("GET /deviceManagement/deviceConfigurations".into()));
         tally.tunnelled("login.microsoftonline.com:443");
         tally.hole("POST https://h/a", "the body is too large");
-        let report = Report::of(Mode::Record, "my-run", vec![tally.report(Vec::new())]);
-        insta::assert_snapshot!(report.asides(false).join("\n"));
+        let report = Report::of(Mode::Record, "my-run", vec![tally.report(Unused::default())]);
+        insta::assert_snapshot!([report.holes_told(), report.asides(false)].concat().join("\n"));
     }
 
     #[test]
     fn clean_means_no_miss_no_hole_and_if_strict_nothing_unused_in_every_session() {
         let of = |sessions: Vec<SessionReport>| Report::of(Mode::Replay, "my-run", sessions);
-        let idle = || Tally::new("default", "my-run", 2).report(vec!["1".into(), "2".into()]);
+        let idle = || Tally::new("default", "my-run", 2).report(unused_of(&["1", "2"]));
         assert!(of(vec![idle()]).is_clean(false) && !of(vec![idle()]).is_clean(true));
         assert!(of(vec![idle(), session("a", &["1"]), session("b", &["2"])]).is_clean(true));
         assert!(!of(vec![session("a", &["1", "2"]), session("b", &["2"])]).is_clean(true));
         let tally = Tally::new("default", "my-run", 0);
         tally.missed(&miss());
-        assert!(!of(vec![tally.report(Vec::new())]).is_clean(false));
+        assert!(!of(vec![tally.report(Unused::default())]).is_clean(false));
     }
 }

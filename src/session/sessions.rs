@@ -6,8 +6,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::sync::OnceCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Notify, OnceCell};
 
 /// The most sessions that may be open at once.
 const MOST: usize = 4096;
@@ -101,6 +101,10 @@ pub enum Fault {
     },
 }
 
+fn closing(name: &Name) -> Fault {
+    Fault::Refused(format!("the session `{name}` is being closed"))
+}
+
 /// What comes of an opener's work, later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
 
@@ -117,6 +121,8 @@ pub trait Opener: Send + Sync + fmt::Debug {
 struct Slot {
     wanted: Wanted,
     session: Arc<OnceCell<Arc<Session>>>,
+    /// Whether it is being closed: it takes no more requests, and is no new one yet.
+    closing: bool,
 }
 
 /// The sessions of a run.
@@ -126,16 +132,23 @@ pub struct Sessions {
     cassette: String,
     opener: Box<dyn Opener>,
     open: RwLock<BTreeMap<Name, Slot>>,
+    /// The reports of sessions that were closed, or put back to their begin.
     closed: Mutex<Vec<SessionReport>>,
+    /// What went wrong when sessions were closed.
+    failed: Mutex<Vec<Fault>>,
+    /// Told when a session has been closed.
+    done: Notify,
 }
 
 impl Sessions {
     /// The sessions of a run that was started with `cassette`; `first` is the one without a name.
     #[must_use]
-    pub fn start(mode: Mode, cassette: &str, opener: Box<dyn Opener>, first: Session) -> Self {
+    pub fn start(mode: Mode, cassette: &str, opener: Box<dyn Opener>, first: Session) -> Arc<Self> {
         let session = Arc::new(OnceCell::new_with(Some(Arc::new(first))));
-        let open = BTreeMap::from([(Name::default(), Slot { wanted: Wanted::default(), session })]);
-        Self { mode, cassette: cassette.to_owned(), opener, open: RwLock::new(open), closed: Mutex::default() }
+        let first = Slot { wanted: Wanted::default(), session, closing: false };
+        let open = RwLock::new(BTreeMap::from([(Name::default(), first)]));
+        let (closed, failed) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { mode, cassette: cassette.to_owned(), opener, open, closed, failed, done: Notify::new() })
     }
 
     /// What the run does.
@@ -154,40 +167,59 @@ impl Sessions {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn get(&self, name: &Name) -> Result<Arc<Session>, Fault> {
-        let found = self.open.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    pub async fn get(self: &Arc<Self>, name: &Name) -> Result<Arc<Session>, Fault> {
+        let found = self.slots().get(name).cloned();
         let slot = match found {
+            Some(slot) if slot.closing => return Err(closing(name)),
             Some(slot) => slot,
             None => self.slot(name, Wanted::default(), false)?,
         };
-        self.fill(name, &slot).await
+        self.fill(name, slot).await
     }
 
     /// Opens a session as it is wanted.
     ///
     /// # Errors
     /// When it is open already, or cannot be opened.
-    pub async fn open(&self, name: &Name, wanted: Wanted) -> Result<Arc<Session>, Fault> {
+    pub async fn open(self: &Arc<Self>, name: &Name, wanted: Wanted) -> Result<Arc<Session>, Fault> {
         let slot = self.slot(name, wanted, true)?;
-        self.fill(name, &slot).await
+        self.fill(name, slot).await
+    }
+
+    fn slots(&self) -> RwLockReadGuard<'_, BTreeMap<Name, Slot>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slots_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<Name, Slot>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The place of a session, new or not; `new` asks for a new one.
     fn slot(&self, name: &Name, wanted: Wanted, new: bool) -> Result<Slot, Fault> {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.slots_mut();
         match open.get(name) {
+            Some(slot) if slot.closing => return Err(closing(name)),
             Some(_) if new => return Err(Fault::Open(name.clone())),
             Some(slot) => return Ok(slot.clone()),
             None if open.len() >= MOST => return Err(Fault::TooMany),
             None => {}
         }
-        let slot = Slot { wanted, session: Arc::default() };
+        let slot = Slot { wanted, session: Arc::default(), closing: false };
         open.insert(name.clone(), slot.clone());
         Ok(slot)
     }
 
-    /// Makes the session of a place, once, however many ask for it.
-    async fn fill(&self, name: &Name, slot: &Slot) -> Result<Arc<Session>, Fault> {
+    /// The session of a place. It is made once, however many ask for it, and also when all of them go away.
+    async fn fill(self: &Arc<Self>, name: &Name, slot: Slot) -> Result<Arc<Session>, Fault> {
+        if let Some(session) = slot.session.get() {
+            return Ok(Arc::clone(session));
+        }
+        let (sessions, name) = (Arc::clone(self), name.clone());
+        let made = tokio::spawn(async move { sessions.make(&name, &slot).await });
+        made.await.unwrap_or_else(|why| Err(Fault::Refused(format!("the session could not be opened: {why}"))))
+    }
+
+    async fn make(&self, name: &Name, slot: &Slot) -> Result<Arc<Session>, Fault> {
         let made = slot.session.get_or_try_init(|| async {
             let made = self.opener.open(name, &slot.wanted).await;
             made.map(Arc::new).map_err(|why| Fault::Cannot { name: name.clone(), why })
@@ -195,7 +227,7 @@ impl Sessions {
         match made.await {
             Ok(session) => Ok(Arc::clone(session)),
             Err(fault) => {
-                let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+                let mut open = self.slots_mut();
                 let same = open.get(name).is_some_and(|found| Arc::ptr_eq(&found.session, &slot.session));
                 if same && !slot.session.initialized() {
                     open.remove(name);
@@ -205,52 +237,83 @@ impl Sessions {
         }
     }
 
-    /// Puts a replay back to the begin of its tape, with nothing bound and nothing counted.
+    /// Puts a replay back to the begin of its tape, with nothing bound and nothing counted; what happened so far stays
+    /// in the run's report.
     ///
     /// # Errors
     /// When there is no such session, or it records.
-    pub async fn reset(&self, name: &Name) -> Result<Arc<Session>, Fault> {
+    pub async fn reset(self: &Arc<Self>, name: &Name) -> Result<Arc<Session>, Fault> {
         if self.mode.reaches_graph() {
             let why = "a recording cannot be taken back: close the session, and open it again";
             return Err(Fault::Refused(why.to_owned()));
         }
-        let slot = {
-            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let (old, slot) = {
+            let mut open = self.slots_mut();
             let slot = open.get_mut(name).ok_or_else(|| Fault::Unknown(name.clone()))?;
-            slot.session = Arc::default();
-            slot.clone()
+            let old = std::mem::take(&mut slot.session);
+            (old, slot.clone())
         };
-        self.fill(name, &slot).await
+        if let Some(old) = old.get().map(|session| session.report()).filter(|report| !report.is_idle()) {
+            self.closed().push(old);
+        }
+        self.fill(name, slot).await
     }
 
-    /// Closes a session: what it recorded is sealed, and its report kept for the run's.
+    /// Closes a session: what it recorded is sealed, and its report kept for the run's. That is done to its end, also
+    /// when who asked for it goes away.
     ///
     /// # Errors
     /// When there is no such session, it is the one without a name, or what it recorded cannot be sealed.
-    pub async fn close(&self, name: &Name) -> Result<(SessionReport, Option<String>), Fault> {
+    pub async fn close(self: &Arc<Self>, name: &Name) -> Result<(SessionReport, Option<String>), Fault> {
         if name.is_default() {
             return Err(Fault::Refused("the session without a name ends with the deck".to_owned()));
         }
-        let slot = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        let session = slot.and_then(|slot| slot.session.get().cloned());
-        let session = session.ok_or_else(|| Fault::Unknown(name.clone()))?;
-        let ended = self.end(name, &session).await;
-        let report = session.report();
-        self.closed().push(report.clone());
-        Ok((report, ended?))
+        let session = {
+            let mut open = self.slots_mut();
+            let slot = open.get_mut(name).ok_or_else(|| Fault::Unknown(name.clone()))?;
+            if slot.closing {
+                return Err(closing(name));
+            }
+            let opening = || Fault::Refused(format!("the session `{name}` is still being opened"));
+            let session = slot.session.get().cloned().ok_or_else(opening)?;
+            slot.closing = true;
+            session
+        };
+        let (sessions, name) = (Arc::clone(self), name.clone());
+        let closed = tokio::spawn(async move {
+            let ended = sessions.end(&name, &session).await;
+            let report = session.report();
+            sessions.closed().push(report.clone());
+            let ended = ended.map_err(|why| {
+                let told = Fault::Refused(why.to_string());
+                sessions.failed.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+                told
+            });
+            sessions.slots_mut().remove(&name);
+            sessions.done.notify_waiters();
+            ended.map(|line| (report, line))
+        });
+        closed.await.unwrap_or_else(|why| Err(Fault::Refused(format!("the session could not be closed: {why}"))))
     }
 
     async fn end(&self, name: &Name, session: &Session) -> Result<Option<String>, Fault> {
         self.opener.close(name, session).await.map_err(|why| Fault::Refused(format!("the session `{name}`: {why}")))
     }
 
-    /// Ends every session that is open, the one without a name first; the lines say what came of each.
-    pub async fn end_all(&self) -> Vec<Result<String, Fault>> {
-        let mut ended = Vec::new();
-        for (name, session) in self.all() {
-            ended.extend(self.end(&name, &session).await.transpose());
+    /// Ends every session that is open, the one without a name first, and tells what went wrong, now or before.
+    pub async fn end_all(&self) -> Vec<Fault> {
+        loop {
+            let done = self.done.notified();
+            if !self.slots().values().any(|slot| slot.closing) {
+                break;
+            }
+            done.await;
         }
-        ended
+        let mut failed = std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner));
+        for (name, session) in self.all() {
+            failed.extend(self.end(&name, &session).await.err());
+        }
+        failed
     }
 
     fn closed(&self) -> MutexGuard<'_, Vec<SessionReport>> {
@@ -260,8 +323,11 @@ impl Sessions {
     /// The sessions that are open, the one without a name first.
     #[must_use]
     pub fn all(&self) -> Vec<(Name, Arc<Session>)> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        let made = open.iter().filter_map(|(name, slot)| Some((name.clone(), Arc::clone(slot.session.get()?))));
+        let open = self.slots();
+        let made = open
+            .iter()
+            .filter(|(_, slot)| !slot.closing)
+            .filter_map(|(name, slot)| Some((name.clone(), Arc::clone(slot.session.get()?))));
         let mut all: Vec<_> = made.collect();
         all.sort_by_key(|(name, _)| !name.is_default());
         all

@@ -1,6 +1,7 @@
 //! What happens in a session, counted from many tasks at once.
 
-use super::report::{Hole, Missed, SessionReport};
+use super::missed::Missed;
+use super::report::{Hole, SessionReport, Unused};
 use crate::tape::miss::Miss;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,6 +64,13 @@ impl Tally {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A few counts: exchanges of the cassette, answered, missed, recorded.
+    #[must_use]
+    pub fn brief(&self) -> (usize, u64, u64, u64) {
+        let events = self.events();
+        (self.exchanges, events.answered, events.missed.count, events.recorded)
+    }
+
     /// The name of the session's cassette.
     #[must_use]
     pub fn cassette(&self) -> &str {
@@ -109,7 +117,7 @@ impl Tally {
 
     /// What has happened so far; `unused` are the exchanges that answered nothing.
     #[must_use]
-    pub fn report(&self, unused: Vec<String>) -> SessionReport {
+    pub fn report(&self, unused: Unused) -> SessionReport {
         let events = self.events().clone();
         SessionReport {
             name: self.session.clone(),
@@ -121,8 +129,9 @@ impl Tally {
             ignored: events.ignored,
             missed: events.missed.count,
             misses: events.missed.first,
-            unused: unused.len(),
-            unused_list: unused,
+            unused: unused.numbers.len(),
+            unused_list: unused.names,
+            unused_numbers: unused.numbers,
             holes: events.holes.count,
             hole_list: events.holes.first,
             passed_through: events.passed,
@@ -152,7 +161,7 @@ mod tests {
             tally.passed(format!("GET /{n}"));
             tally.hole("r", "w");
         });
-        let report = tally.report(Vec::new());
+        let report = tally.report(Unused::default());
         assert_eq!((report.passed_through["…"], report.holes, report.hole_list.len()), (10, 1010, KEPT));
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! One, because sled 0.34 deadlocks when many tasks flush for themselves (spacejam/sled#1308).
 
-use super::counts::{open_count, write_count};
+use super::counts::{count_file, open_count, write_count};
 use super::engine::{guarded, sync};
-use super::rows::{row_key, row_number};
+use super::rows::{row_key, row_number, take_number};
 use super::takes::Fault;
-use std::fs::File;
+use crate::platform;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender};
@@ -22,6 +23,8 @@ pub(super) enum Order {
     Append(Append),
     /// All that came before is settled when this is answered.
     Settle(Sender<()>),
+    /// To be done between two commits: nothing else writes then.
+    Work(Box<dyn FnOnce(&mut Committer) + Send>),
 }
 
 /// An exchange to be written.
@@ -38,6 +41,8 @@ pub(super) struct Committer {
     pub(super) rows: sled::Tree,
     pub(super) data: File,
     pub(super) take: Option<OpenTake>,
+    /// The last number that was given to a take: none is given twice while the store is open.
+    pub(super) last_given: u64,
 }
 
 pub(super) struct OpenTake {
@@ -52,25 +57,87 @@ impl Committer {
         while let Ok(first) = orders.recv() {
             let mut batch = Vec::new();
             let mut waiting = Vec::new();
+            let mut work = None;
             for order in std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)) {
                 match order {
                     Order::Append(append) => batch.push(append),
                     Order::Settle(settled) => waiting.push(settled),
+                    Order::Work(todo) => {
+                        work = Some(todo);
+                        break;
+                    }
                 }
             }
-            let outcome = batch.chunk_by(|a, b| a.take == b.take).try_for_each(|appends| self.commit(appends));
-            if outcome.is_err() {
-                // What part of it is on the disk is found out anew before the next commit.
-                self.take = None;
-            }
-            // A client that has gone needs no receipt.
-            for append in batch {
-                let _ = append.receipt.send(outcome.as_ref().copied().map_err(Fault::again));
-            }
+            self.settle(batch);
             for settled in waiting {
+                // Who has gone needs no answer.
                 let _ = settled.send(());
             }
+            if let Some(work) = work {
+                work(&mut self);
+                // It may have removed what is open here.
+                self.take = None;
+            }
         }
+    }
+
+    fn settle(&mut self, batch: Vec<Append>) {
+        let outcome = batch.chunk_by(|a, b| a.take == b.take).try_for_each(|appends| self.commit(appends));
+        if outcome.is_err() {
+            // What part of it is on the disk is found out anew before the next commit.
+            self.take = None;
+        }
+        for append in batch {
+            // A client that has gone needs no receipt.
+            let _ = append.receipt.send(outcome.as_ref().copied().map_err(Fault::again));
+        }
+    }
+
+    /// Begins a take with these rows. It is listed when all of them are on the disk, and not before.
+    pub(super) fn begin(&mut self, takes: &sled::Tree, row: Vec<u8>, rows: &[Vec<u8>]) -> Result<u64, Fault> {
+        // Rows without their take are what a crash left of a removal, or of this: their number is not given again.
+        let (take, piece) = guarded(&self.path, "read", || Ok((takes.last()?, self.rows.last()?)))?;
+        let last = |entry: Option<(sled::IVec, sled::IVec)>| entry.and_then(|(key, _)| take_number(&key)).unwrap_or(0);
+        let id = last(take).max(last(piece)).max(self.last_given) + 1;
+        self.last_given = id;
+        for (rows, from) in rows.chunks(BATCH).zip((0u64..).step_by(BATCH)) {
+            let mut batch = sled::Batch::default();
+            for (row, number) in rows.iter().zip(from..) {
+                insert(&mut batch, id, number, row);
+            }
+            guarded(&self.path, "written", || self.rows.apply_batch(batch))?;
+        }
+        if !rows.is_empty() {
+            sync(&self.path, &self.db, &self.data)?;
+            let mut count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
+            let written = write_count(&mut count, rows.len() as u64);
+            written.map_err(|source| Fault::io(&self.path, "written", source))?;
+        }
+        guarded(&self.path, "written", || takes.insert(id.to_be_bytes(), row).map(drop))?;
+        sync(&self.path, &self.db, &self.data)?;
+        Ok(id)
+    }
+
+    /// Removes a take and what is in it.
+    pub(super) fn remove(&mut self, takes: &sled::Tree, take: u64) -> Result<(), Fault> {
+        // The count goes first: a take without one is whole, a count without its take means damage.
+        match fs::remove_file(count_file(&self.path, take)) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                return Err(Fault::io(&self.path, "written", fault));
+            }
+            Ok(()) => {
+                let synced = platform::sync_dir(&self.path.join("counts"));
+                synced.map_err(|fault| Fault::io(&self.path, "written", fault))?;
+            }
+            Err(_) => {}
+        }
+        guarded(&self.path, "written", || {
+            for key in self.rows.scan_prefix(take.to_be_bytes()).keys() {
+                self.rows.remove(key?)?;
+            }
+            takes.remove(take.to_be_bytes()).map(drop)
+        })?;
+        sync(&self.path, &self.db, &self.data)
     }
 
     fn commit(&mut self, appends: &[Append]) -> Result<(), Fault> {
@@ -78,9 +145,7 @@ impl Committer {
         let before = self.open(first)?.exchanges;
         let mut batch = sled::Batch::default();
         for (append, number) in appends.iter().zip(before..) {
-            for (piece, i) in append.row.chunks(PIECE).zip(0u32..) {
-                batch.insert(&row_key(append.take, number, i)[..], piece);
-            }
+            insert(&mut batch, append.take, number, &append.row);
         }
         guarded(&self.path, "written", || self.rows.apply_batch(batch))?;
         sync(&self.path, &self.db, &self.data)?;
@@ -98,6 +163,13 @@ impl Committer {
             self.take = Some(OpenTake { id, exchanges, count });
         }
         Ok(self.take.as_mut().expect("opened above"))
+    }
+}
+
+/// Adds a row to a batch, in pieces.
+fn insert(batch: &mut sled::Batch, take: u64, number: u64, row: &[u8]) {
+    for (piece, i) in row.chunks(PIECE).zip(0u32..) {
+        batch.insert(&row_key(take, number, i)[..], piece);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::committer::{Append, Committer, Order};
 use super::counts::{count_file, read_count};
-use super::engine::{self, guarded, sync};
+use super::engine::{self, guarded};
 use super::rows::{framed, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
@@ -110,6 +110,7 @@ impl Journal {
             rows: self.rows.clone(),
             data: self.data.try_clone().map_err(|source| Fault::io(&self.path, "opened", source))?,
             take: None,
+            last_given: 0,
         };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -118,8 +119,19 @@ impl Journal {
         Ok((sender, thread))
     }
 
-    fn sync(&self) -> Result<(), Fault> {
-        sync(&self.path, &self.db, &self.data)
+    /// Has the committer do something, and waits for it: sled is written by one thread only.
+    fn between_commits<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Committer) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (sender, done) = channel();
+        let (committer, _) = self.committer.as_ref().ok_or(Fault::Closed)?;
+        let work = Order::Work(Box::new(move |committer| {
+            // Who asked waits for the answer.
+            let _ = sender.send(work(committer));
+        }));
+        committer.send(work).map_err(|_| Fault::Closed)?;
+        done.recv().map_err(|_| Fault::Closed)?
     }
 
     fn damaged(&self, why: impl Into<String>) -> Fault {
@@ -128,16 +140,13 @@ impl Journal {
 }
 
 impl Takes for Journal {
-    fn begin(&self, cassette: &str, started: u64) -> Result<u64, Fault> {
-        let row = TakeRow { cassette: cassette.to_owned(), started };
-        let row = serde_json::to_vec(&row).expect("a take prints to memory");
-        // Rows without their take are what a crash left of a removal: their number is not given again.
-        let (take, piece) = guarded(&self.path, "read", || Ok((self.takes.last()?, self.rows.last()?)))?;
-        let last = |entry: Option<(sled::IVec, sled::IVec)>| entry.and_then(|(key, _)| take_number(&key)).unwrap_or(0);
-        let id = last(take).max(last(piece)) + 1;
-        guarded(&self.path, "written", || self.takes.insert(id.to_be_bytes(), row).map(drop))?;
-        self.sync()?;
-        Ok(id)
+    fn begin_with(&self, cassette: &str, started: u64, exchanges: &[Taped<Exchange>]) -> Result<u64, Fault> {
+        let take = TakeRow { cassette: cassette.to_owned(), started };
+        let take = serde_json::to_vec(&take).expect("a take prints to memory");
+        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &scribe::row(exchange)?));
+        let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
+        let (rows, takes) = (rows.map_err(Fault::Unkeepable)?, self.takes.clone());
+        self.between_commits(move |committer| committer.begin(&takes, take, &rows))
     }
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
@@ -209,24 +218,8 @@ impl Takes for Journal {
     }
 
     fn remove(&self, take: u64) -> Result<(), Fault> {
-        // The count goes first: a take without one is whole, a count without its take means damage.
-        match fs::remove_file(count_file(&self.path, take)) {
-            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
-                return Err(Fault::io(&self.path, "written", fault));
-            }
-            Ok(()) => {
-                let synced = platform::sync_dir(&self.path.join("counts"));
-                synced.map_err(|fault| Fault::io(&self.path, "written", fault))?;
-            }
-            Err(_) => {}
-        }
-        guarded(&self.path, "written", || {
-            for key in self.rows.scan_prefix(take.to_be_bytes()).keys() {
-                self.rows.remove(key?)?;
-            }
-            self.takes.remove(take.to_be_bytes()).map(drop)
-        })?;
-        self.sync()
+        let takes = self.takes.clone();
+        self.between_commits(move |committer| committer.remove(&takes, take))
     }
 }
 
@@ -286,6 +279,24 @@ mod tests {
 
     fn append(journal: &Journal, take: u64, arrival: u64, exchange: &Taped<Exchange>) {
         journal.append(take, arrival, exchange).blocking_recv().unwrap().unwrap();
+    }
+
+    #[test]
+    fn no_number_is_given_twice_and_a_copy_is_there_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let first = journal.begin("a", 0).unwrap();
+        journal.close(first).unwrap();
+        journal.remove(first).unwrap();
+        let copied: Vec<_> = (0..3000).map(|n| exchange(&format!("{{\"n\":{n}}}"))).collect();
+        let second = journal.begin_with("b", 0, &copied).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(journal.read(second).unwrap(), copied);
+        append(&journal, second, u64::MAX, &exchange("last"));
+        assert_eq!(journal.takes().unwrap()[0].exchanges, 3001);
+        drop(journal);
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.read(second).unwrap().len(), 3001);
     }
 
     #[test]

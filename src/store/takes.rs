@@ -27,7 +27,16 @@ pub trait Takes: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn begin(&self, cassette: &str, started: u64) -> Result<u64, Fault>;
+    fn begin(&self, cassette: &str, started: u64) -> Result<u64, Fault> {
+        self.begin_with(cassette, started, &[])
+    }
+
+    /// Begins a take that has these exchanges from the start: all of them, or it is not begun. No number of a take is
+    /// given twice.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn begin_with(&self, cassette: &str, started: u64, exchanges: &[Taped<Exchange>]) -> Result<u64, Fault>;
 
     /// Adds an exchange. `arrival` orders the exchanges of a take by when their requests came.
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;

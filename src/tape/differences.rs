@@ -8,10 +8,13 @@ use super::index::{Index, Slot};
 use super::lexicon::{self, Lexicon};
 use super::matching::{self, Address};
 use super::walk::{self, Kind, Leaf, Place};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 120;
+
+/// What a recorded body is called that is JSON, where the live one is none.
+const JSON: &str = "JSON";
 
 /// A place where a request is not as the recorded one was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,15 +33,21 @@ impl Difference {
     /// The place and both values, on a line.
     #[must_use]
     pub fn line(&self) -> String {
-        let why = self.id.as_ref().map(|why| format!("  ({why})")).unwrap_or_default();
-        format!("{}  recorded {}  got {}{why}", self.place, shown(&self.recorded), shown(&self.got))
+        let why = self.id.as_ref().map(|why| format!("  ({})", shorten(why))).unwrap_or_default();
+        format!("{}  recorded {}  got {}{why}", self.named(), shown(&self.recorded), shown(&self.got))
+    }
+
+    /// The place, as it can be shown: what stands in it is the client's.
+    #[must_use]
+    pub fn named(&self) -> String {
+        shorten(&self.place.to_string())
     }
 }
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: recorded {}, got {}", self.place, shown(&self.recorded), shown(&self.got))?;
-        self.id.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+        write!(f, "{}: recorded {}, got {}", self.named(), shown(&self.recorded), shown(&self.got))?;
+        self.id.as_ref().map_or(Ok(()), |why| write!(f, " ({})", shorten(why)))
     }
 }
 
@@ -68,6 +77,8 @@ pub(super) struct Live {
     pub(super) address: Address,
     /// By how many values others are near it.
     pub(super) marks: Box<[u32]>,
+    /// The places that rules let differ in it.
+    ignored: HashSet<Place>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +93,7 @@ struct LiveLeaf {
 impl Live {
     /// Reads a request, of which `bindings` tells what its ids stand for.
     pub(super) fn of(index: &Index, bindings: &Bindings, request: &Taped<Request>) -> Self {
-        let (leaves, address) = compared(index, request);
+        let (leaves, address, ignored) = compared(index, request);
         let own = matching::own(&leaves);
         let known = [index.ids.lexicon(), bindings.lexicon(), &own];
         let marks = matching::marks(&leaves, &index.rules, &known);
@@ -96,17 +107,18 @@ impl Live {
                 leaf: Leaf { place: leaf.place.clone(), kind: leaf.kind, text: leaf.text.into_owned().into() },
             }
         };
-        Self { leaves: leaves.into_iter().map(live).collect(), address, marks }
+        Self { leaves: leaves.into_iter().map(live).collect(), address, marks, ignored }
     }
 }
 
-/// What is compared of a request, and where it goes.
-fn compared<'a>(index: &Index, request: &'a Request) -> (Vec<Leaf<'a>>, Address) {
+/// What is compared of a request, where it goes, and which places rules let differ.
+fn compared<'a>(index: &Index, request: &'a Request) -> (Vec<Leaf<'a>>, Address, HashSet<Place>) {
     let applied = index.rules.applied(request);
-    let mut leaves = walk::leaves(request, &applied.view);
+    let leaves = walk::leaves(request, &applied.view);
     let address = Address::of(&leaves);
-    leaves.retain(|leaf| applied.ignores(&leaf.place).is_none());
-    (leaves, address)
+    let (ignored, leaves): (Vec<_>, Vec<_>) =
+        leaves.into_iter().partition(|leaf| applied.ignores(&leaf.place).is_some());
+    (leaves, address, ignored.into_iter().map(|leaf| leaf.place).collect())
 }
 
 /// How many values of two requests are not common to them: an estimate of how far they are apart.
@@ -130,18 +142,20 @@ pub(super) fn distance(one: &[u32], other: &[u32]) -> usize {
 /// the live one has last.
 pub(super) fn differences(index: &Index, exchange: u32, live: &Live) -> Vec<Difference> {
     let request = index.recorded_request(exchange);
-    let (recorded, _) = compared(index, &request);
-    if let Some(difference) = other_kind_of_body(&recorded, live) {
-        return vec![difference];
-    }
+    let (recorded, _, ignored) = compared(index, &request);
+    let of_body = other_kind_of_body(&recorded, live);
+    let passed_over = |place: &Place| {
+        let in_body = matches!(place, Place::Json(_) | Place::Body);
+        (of_body.is_some() && in_body) || ignored.contains(place) || live.ignored.contains(place)
+    };
     let own = matching::own(&recorded);
     let known = [index.ids.lexicon(), &own];
     let mut unmatched: HashMap<&Place, Vec<&LiveLeaf>> = HashMap::new();
-    for leaf in live.leaves.iter().rev() {
+    for leaf in live.leaves.iter().rev().filter(|leaf| !passed_over(&leaf.leaf.place)) {
         unmatched.entry(&leaf.leaf.place).or_default().push(leaf);
     }
     let (mut differences, mut pairs) = (Vec::new(), Pairs::default());
-    for leaf in &recorded {
+    for leaf in recorded.iter().filter(|leaf| !passed_over(&leaf.place)) {
         let other = unmatched.get_mut(&leaf.place).and_then(Vec::pop);
         let id = match other.map(|other| compare(index, leaf, other, &known, &mut pairs)) {
             Some(Comparison::Equal) => continue,
@@ -152,13 +166,19 @@ pub(super) fn differences(index: &Index, exchange: u32, live: &Live) -> Vec<Diff
         let recorded = Some(quoted(leaf.kind, &index.ids.to_tape(&leaf.text)));
         differences.push(Difference { place: leaf.place.clone(), recorded, got, id });
     }
-    for leaf in &live.leaves {
+    for leaf in live.leaves.iter().filter(|leaf| !passed_over(&leaf.leaf.place)) {
         if unmatched.get_mut(&leaf.leaf.place).and_then(Vec::pop).is_some() {
             let got = Some(quoted(leaf.leaf.kind, &leaf.named));
             differences.push(Difference { place: leaf.leaf.place.clone(), recorded: None, got, id: None });
         }
     }
+    differences.extend(of_body);
     differences
+}
+
+/// Whether a difference says that a body is no JSON where JSON was recorded.
+pub(super) fn is_other_kind_of_body(difference: &Difference) -> bool {
+    difference.place == Place::Body && difference.recorded.as_deref() == Some(JSON)
 }
 
 /// A body that is no JSON where JSON was recorded differs as a whole.
@@ -167,7 +187,7 @@ fn other_kind_of_body(recorded: &[Leaf<'_>], live: &Live) -> Option<Difference> 
     let text = live.leaves.iter().find(|leaf| leaf.leaf.place == Place::Body)?;
     let got = Some(format!("what is no JSON ({})", quoted(text.leaf.kind, &text.named)));
     let differs = recorded.iter().any(|leaf| is_json(&leaf.place));
-    differs.then(|| Difference { place: Place::Body, recorded: Some("JSON".to_owned()), got, id: None })
+    differs.then(|| Difference { place: Place::Body, recorded: Some(JSON.to_owned()), got, id: None })
 }
 
 enum Comparison {

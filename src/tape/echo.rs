@@ -6,11 +6,11 @@ use super::graph::{self, Segment};
 use super::guid;
 use super::ids::Row;
 use super::matching::{Key, Varying};
+use super::place::{self, Place};
 use super::template::Template;
-use super::walk::{self, Place};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
 /// How deep members of an answer are looked for.
@@ -109,12 +109,18 @@ impl Learnt {
         if own.is_empty() && self.stated.is_empty() {
             return echoes;
         }
+        // Of several that said the same, each is repeated once, in their order, before the first is again.
+        let mut sources: HashMap<(String, String), VecDeque<&Place>> = HashMap::new();
+        for own in own {
+            let Some(name) = member(&own.place) else { continue };
+            sources.entry((name, own.literal.clone())).or_default().push_back(&own.place);
+        }
         for shown in members(text) {
-            let said = |own: &&Varying| {
-                own.literal == shown.literal && member(&own.place).is_some_and(|name| name == shown.name)
-            };
-            let source = if let Some(own) = own.iter().find(said) {
-                Source::Own(own.place.clone())
+            let source = sources.get_mut(&(shown.name.clone(), shown.literal.clone()));
+            let source = if let Some(places) = source.filter(|places| !places.is_empty()) {
+                let place = places[0];
+                places.rotate_left(1);
+                Source::Own(place.clone())
             } else {
                 let Some(id) = &shown.entity else { continue };
                 let fact = Fact { id: template(id), name: shown.name, recorded: shown.literal };
@@ -167,7 +173,8 @@ pub(super) fn said(
 }
 
 fn at<'a>(varying: &'a [Varying], place: &Place) -> Option<&'a str> {
-    varying.iter().find(|varying| varying.place == *place).map(|varying| varying.literal.as_str())
+    let found = varying.binary_search_by(|varying| varying.place.cmp(place)).ok()?;
+    Some(varying[found].literal.as_str())
 }
 
 /// The same statements, with what stands for the id of their entity.
@@ -218,7 +225,7 @@ fn members(text: &str) -> Vec<Shown> {
 fn member(place: &Place) -> Option<String> {
     let Place::Json(pointer) = place else { return None };
     let (_, last) = pointer.rsplit_once('/')?;
-    Some(walk::unescaped(last))
+    Some(place::unescaped(last))
 }
 
 #[cfg(test)]

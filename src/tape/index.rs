@@ -265,6 +265,13 @@ impl Index {
         }
     }
 
+    /// What an exchange is called: its number, counted from 1, method and address.
+    #[must_use]
+    pub fn name(&self, number: u32) -> String {
+        let request = &self.entries[number as usize].request;
+        format!("exchange {} {} {}", number + 1, request.method, request.url)
+    }
+
     /// The name of a rule: its route.
     #[must_use]
     pub fn rule_name(&self, number: usize) -> &str {
@@ -282,7 +289,11 @@ impl Index {
             let route = rule.route.as_str();
             if self.used.contains(&(number, String::new())) {
                 let unused = named.filter(|place| !self.used.contains(&(number, place.clone())));
-                let told = |place| format!("the rule for `{route}` names {place}, which no recorded request of it has");
+                let told = |place| {
+                    format!(
+                        "the rule for `{route}` names {place}, which no recorded request of it has: it is of use where only a live one does"
+                    )
+                };
                 idle.extend(unused.map(|place| (line, told(place))));
             } else {
                 idle.push((line, format!("there is a rule for `{route}`, and no such request is recorded")));

@@ -139,6 +139,9 @@ impl Rules {
             applied.repeat = rule.repeat.unwrap_or(applied.repeat);
             applied.own.extend(rule.line.map(|_| (number, rule)));
         }
+        if applied.view.unordered {
+            applied.view.ignored = applied.ignored.iter().map(|(_, pattern)| (*pattern).clone()).collect();
+        }
         applied
     }
 }
@@ -170,7 +173,7 @@ pub struct Reading {
     pub exact: Shape,
     /// The shape without the places that rules ignore.
     pub loose: Shape,
-    /// What stands at ignored places.
+    /// What stands at ignored places, in the order of these.
     pub varying: Vec<Varying>,
     /// What a repeat of it gets.
     pub repeat: Repeat,
@@ -197,7 +200,8 @@ impl Reading {
         let known = [known, &[&own]].concat();
         let exact = shape(leaves.iter(), rules, &known);
         let varying = leaves.iter().filter_map(|leaf| Some(Varying::of(leaf, applied.ignores(&leaf.place)?)));
-        let varying: Vec<Varying> = varying.collect();
+        let mut varying: Vec<Varying> = varying.collect();
+        varying.sort_by(|a, b| a.place.cmp(&b.place));
         let loose = if varying.is_empty() {
             exact.clone()
         } else {

@@ -5,6 +5,7 @@ use super::differences::{self, Difference, Live};
 use super::exchange::{Request, Taped};
 use super::graph;
 use super::index::Index;
+use super::redact;
 use super::schema;
 use super::walk::{self, Place};
 
@@ -117,6 +118,11 @@ impl Unanswered {
             way_out: record,
         };
         match &self.played {
+            _ if redact::is_sign_in(&self.request) => Miss {
+                message: "what is said to a sign-in host is never recorded".to_owned(),
+                way_out: "Give the program a fixed token for replays, so that it does not sign in".to_owned(),
+                ..miss
+            },
             Some(played) => already_played(miss, index, played),
             None => compared(miss, index, &self),
         }
@@ -148,9 +154,13 @@ fn compared(miss: Miss, index: &Index, unanswered: &Unanswered) -> Miss {
     let way_out = match rule(&unanswered.request, reason, &nearest) {
         Some(rule) => {
             let first = if reason == Reason::Invalid { "Send what is valid" } else { "Record it anew" };
-            format!("{first}, or let it differ by a rule in config.toml: {rule}")
+            format!("{first}, or let it differ by a rule in config.toml:\n{rule}")
         }
-        None => miss.way_out,
+        None => match reason {
+            Reason::NotJson => "Send valid JSON".to_owned(),
+            Reason::Elsewhere => format!("Correct the request. {}", miss.way_out),
+            _ => miss.way_out,
+        },
     };
     Miss { reason, message, hints, nearest, way_out, ..miss }
 }
@@ -222,8 +232,8 @@ fn reason(index: &Index, unanswered: &Unanswered, nearest: &[Near], invalid: boo
         let message = format!("exchange {exchange} is equal but for its ids, which fit it only together with others");
         return (Reason::Id, message);
     };
-    let is_text = walk::parse_json(&unanswered.request.body).is_none() && !unanswered.request.body.is_empty();
-    if difference.place == Place::Body && is_text {
+    let was_json = differences::is_other_kind_of_body(difference);
+    if was_json && !unanswered.request.body.is_empty() {
         let why = serde_json::from_slice::<serde_json::Value>(&unanswered.request.body).err();
         let why = why.map_or_else(|| "it is no object and no array".to_owned(), |why| why.to_string());
         return (Reason::NotJson, format!("the body is no JSON ({why}), and that of exchange {exchange} is"));
@@ -261,14 +271,19 @@ fn elsewhere(near: &Near) -> String {
 /// The rule that would let the nearest exchange answer, where one can.
 fn rule(request: &Request, reason: Reason, nearest: &[Near]) -> Option<String> {
     let differences = &nearest.first()?.differences;
-    let may_vary = |place: &Place| matches!(place, Place::Json(_) | Place::Query(_) | Place::Header(_));
+    let may_vary = |place: &Place| match place {
+        Place::Json(pointer) => !pointer.is_empty(),
+        place => matches!(place, Place::Query(_) | Place::Header(_)),
+    };
     let fits = !differences.is_empty()
         && differences.len() <= PROPOSED
         && matches!(reason, Reason::Differs | Reason::Invalid)
         && differences.iter().all(|found| found.id.is_none() && may_vary(&found.place));
-    let places: Vec<String> = differences.iter().map(|found| format!("\"{}\"", found.place)).collect();
+    let places: Vec<String> =
+        differences.iter().map(|found| serde_json::Value::from(found.place.to_string()).to_string()).collect();
     let route = graph::route_template(request.path()).replace("{id}", "*");
-    fits.then(|| format!("[[match]] route = \"{} {route}\", ignore = [{}]", request.method, places.join(", ")))
+    let route = serde_json::Value::from(format!("{} {route}", request.method));
+    fits.then(|| format!("[[match]]\nroute = {route}\nignore = [{}]", places.join(", ")))
 }
 
 impl Miss {
@@ -292,7 +307,10 @@ impl std::fmt::Display for Miss {
                 write!(f, "\n    … and {} more places", near.differences.len() - TOLD)?;
             }
         }
-        write!(f, "\n  {}", self.way_out)
+        self.way_out.lines().enumerate().try_for_each(|(line, text)| {
+            let indent = if line == 0 { "  " } else { "    " };
+            write!(f, "\n{indent}{text}")
+        })
     }
 }
 

@@ -20,6 +20,7 @@ pub mod matching;
 pub mod mint;
 pub mod miss;
 mod ordering;
+pub mod place;
 pub mod playing;
 pub mod redact;
 pub mod request_text;

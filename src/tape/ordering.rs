@@ -1,5 +1,6 @@
 //! Arrays whose order says nothing, put in one order that does not depend on their ids.
 
+use super::place::PlacePattern;
 use super::{graph, guid};
 use serde_json::Value;
 
@@ -7,23 +8,41 @@ use serde_json::Value;
 ///
 /// Ids are here GUIDs and what stands in id fields. An id of another kind in prose may change the order when it is
 /// renamed: such requests are then told apart.
-pub(super) fn sort_arrays(value: &mut Value) {
+pub(super) fn sort_arrays(value: &mut Value, ignored: &[PlacePattern]) {
+    sort(value, &mut Vec::new(), ignored);
+}
+
+/// The way to a value: the names of members, and none for any element of an array.
+type Way = Vec<Option<String>>;
+
+fn sort(value: &mut Value, way: &mut Way, ignored: &[PlacePattern]) {
     match value {
         Value::Array(elements) => {
-            elements.iter_mut().for_each(sort_arrays);
+            way.push(None);
+            elements.iter_mut().for_each(|element| sort(element, way, ignored));
             elements.sort_by_cached_key(|element| {
                 let mut said = String::new();
-                say(element, false, &mut said);
+                say(element, false, way, ignored, &mut said);
                 said
             });
+            way.pop();
         }
-        Value::Object(members) => members.values_mut().for_each(sort_arrays),
+        Value::Object(members) => {
+            for (name, member) in members {
+                way.push(Some(name.clone()));
+                sort(member, way, ignored);
+                way.pop();
+            }
+        }
         _ => {}
     }
 }
 
-/// A value as one text, members by name and ids as blanks.
-fn say(value: &Value, is_id: bool, said: &mut String) {
+/// A value as one text, members by name, ids as blanks, and without what is ignored.
+fn say(value: &Value, is_id: bool, way: &mut Way, ignored: &[PlacePattern], said: &mut String) {
+    if ignored.iter().any(|pattern| pattern.covers_way(way)) {
+        return;
+    }
     match value {
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
@@ -31,10 +50,16 @@ fn say(value: &Value, is_id: bool, said: &mut String) {
             for (name, member) in members {
                 said.push_str(name);
                 said.push('\0');
-                say(member, graph::is_id_field(name), said);
+                way.push(Some(name.clone()));
+                say(member, graph::is_id_field(name), way, ignored, said);
+                way.pop();
             }
         }
-        Value::Array(elements) => elements.iter().for_each(|element| say(element, is_id, said)),
+        Value::Array(elements) => {
+            way.push(None);
+            elements.iter().for_each(|element| say(element, is_id, way, ignored, said));
+            way.pop();
+        }
         Value::String(_) if is_id => said.push('?'),
         Value::String(text) => {
             let mut from = 0;
@@ -56,8 +81,26 @@ mod tests {
 
     fn sorted(text: &str) -> String {
         let mut value = serde_json::from_str(text).unwrap();
-        sort_arrays(&mut value);
+        sort_arrays(&mut value, &[]);
         value.to_string()
+    }
+
+    #[test]
+    fn what_is_ignored_does_not_decide() {
+        let ignored = [PlacePattern::parse("json:/items/*/at").unwrap()];
+        let sorted = |text: &str| {
+            let mut value = serde_json::from_str(text).unwrap();
+            sort_arrays(&mut value, &ignored);
+            value.to_string()
+        };
+        assert_eq!(
+            sorted(r#"{"items":[{"at":1,"n":2},{"at":2,"n":1}]}"#),
+            r#"{"items":[{"at":2,"n":1},{"at":1,"n":2}]}"#
+        );
+        assert_eq!(
+            sorted(r#"{"items":[{"at":9,"n":2},{"at":3,"n":1}]}"#),
+            r#"{"items":[{"at":3,"n":1},{"at":9,"n":2}]}"#
+        );
     }
 
     #[test]

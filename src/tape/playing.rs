@@ -9,6 +9,8 @@ use super::matching::{Reading, Repeat, Varying};
 use super::miss::{Played, Unanswered};
 use super::scribe::Blank;
 use super::speaking::{Policy, Speaker};
+use super::walk::Place;
+use std::collections::HashSet;
 
 /// How a session plays.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +19,8 @@ pub struct Manner {
     pub policy: Policy,
     /// Whether a request that every fitting exchange has answered before is a miss.
     pub strict: bool,
+    /// Whether only the very requests that were recorded are answered, with their own ids, and as often as they were.
+    pub verbatim: bool,
 }
 
 /// An answer from tape.
@@ -44,13 +48,16 @@ pub fn play(
 ) -> Result<Answer, Box<Unanswered>> {
     bindings.ask();
     let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
-    let Some(choice) = index.choose(&reading, bindings) else {
+    let verbatim = |choice: &Choice| choice.bound.iter().all(|(row, token)| index.ids.find(&token.id) == Some(*row));
+    let choice = index.choose(&reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice));
+    let Some(choice) = choice else {
         return Err(unanswered(index, bindings, request, None));
     };
     let very_request = reading.loose.very_request();
     let plays = bindings.plays(very_request, choice.exchange);
     let repeat = bindings.played(choice.exchange) > 0;
-    let no_repeat = reading.repeat == Repeat::Miss && plays > 0;
+    let creates = index.exchanges[choice.exchange as usize].creates;
+    let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && creates)) && plays > 0;
     if (manner.strict && repeat) || no_repeat {
         let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
         let played = Played { exchange: choice.exchange, by: bindings.last_played(choice.exchange), rule };
@@ -78,11 +85,25 @@ fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, play
     Box::new(Unanswered { request: request.clone(), live: Live::of(index, bindings, request), played })
 }
 
+/// The ids of a request that the server made up in the recording, each once.
+#[must_use]
+pub fn minted_ids(index: &Index, request: &Taped<Request>) -> Vec<String> {
+    let reading = Reading::of(request, &index.rules, &[index.ids.lexicon()]);
+    let is_minted = |row: u32| index.minters[row as usize].is_some();
+    let minted = reading.exact.tokens.iter().filter(|token| index.ids.find(&token.id).is_some_and(is_minted));
+    minted.map(|token| token.spelled.clone()).collect()
+}
+
 /// The rules by which a live request may say something else than the recorded one, each once.
 fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
-    let lacks = |other: &[Varying], one: &Varying| !other.contains(one);
+    let said = |varying: &[Varying]| -> HashSet<(Place, String)> {
+        varying.iter().map(|one| (one.place.clone(), one.literal.clone())).collect()
+    };
+    let (ours, theirs) = (said(recorded), said(live));
+    let lacks =
+        |other: &HashSet<(Place, String)>, one: &Varying| !other.contains(&(one.place.clone(), one.literal.clone()));
     let differing =
-        recorded.iter().filter(|one| lacks(live, one)).chain(live.iter().filter(|one| lacks(recorded, one)));
+        recorded.iter().filter(|one| lacks(&theirs, one)).chain(live.iter().filter(|one| lacks(&ours, one)));
     let mut rules: Vec<usize> = differing.map(|varying| varying.rule).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -421,6 +442,26 @@ mod tests {
         let listed = deck.body(list(X));
         assert!(listed.starts_with(&format!(r#"{{"value":[{},"#, shown(&id, "later"))), "{listed}");
         assert!(listed.ends_with(r#""lastReportedDateTime":"now"}]}"#), "another's stays as it was: {listed}");
+    }
+
+    #[test]
+    fn values_that_were_alike_are_each_repeated_from_their_own_place() {
+        let ask = |a: &str, b: &str| {
+            let items = format!(r#"{{"items":[{{"lastReportedDateTime":"{a}"}},{{"lastReportedDateTime":"{b}"}}]}}"#);
+            request("POST x", &items)
+        };
+        let mut deck = Deck::of(vec![]);
+        assert!(deck.answer(ask("t1", "t1")).is_err());
+        let told = |a: &str, b: &str| String::from_utf8(ask(a, b).body.to_vec()).unwrap();
+        let taped = vec![scribe::tape_exchange(answered(ask("t1", "t1"), 200, told("t1", "t1")))];
+        let rule = Rule {
+            ignore: vec![PlacePattern::parse("json:/items/*/lastReportedDateTime").unwrap()],
+            ..Rule::of(Route::parse("* /**").unwrap())
+        };
+        let cassette = scribe::seal(&taped, &IdPlaces::default());
+        deck.index =
+            Index::new(cassette, Rules::new(vec![rule], IdPlaces::default()), Mint::new("seed", &[0; 32])).unwrap();
+        assert_eq!(deck.body(ask("t2", "t3")), told("t2", "t3"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::cassette::RequestEntry;
 use super::exchange::{Headers, Request};
 use super::scribe;
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// The host that is meant where none is named.
@@ -32,8 +33,11 @@ pub enum Fault {
 /// When there is none, or a part of it cannot be understood.
 pub fn parse(text: &str) -> Result<Vec<Request>, Fault> {
     let text = text.trim_start_matches('\u{feff}');
-    if text.trim_start().starts_with('{') {
-        return json(text).map(|request| vec![request]);
+    if text.trim_start().starts_with(['{', '[']) {
+        let value = serde_json::from_str(text).map_err(|why| Fault::Json(why.to_string()))?;
+        let mut requests = Vec::new();
+        json(value, &mut requests)?;
+        return if requests.is_empty() { Err(Fault::Empty) } else { Ok(requests) };
     }
     let (mut requests, mut variables) = (Vec::new(), HashMap::new());
     let lines: Vec<&str> = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
@@ -46,8 +50,16 @@ pub fn parse(text: &str) -> Result<Vec<Request>, Fault> {
     if requests.is_empty() { Err(Fault::Empty) } else { Ok(requests) }
 }
 
-fn json(text: &str) -> Result<Request, Fault> {
-    let mut value: serde_json::Value = serde_json::from_str(text).map_err(|why| Fault::Json(why.to_string()))?;
+/// Reads a request, a miss, a list of misses, or a whole report.
+fn json(mut value: Value, requests: &mut Vec<Request>) -> Result<(), Fault> {
+    if let Value::Array(several) = value {
+        return several.into_iter().try_for_each(|one| json(one, requests));
+    }
+    for list in ["sessions", "misses"] {
+        if let Some(several) = value.get_mut(list).filter(|several| several.is_array()) {
+            return json(several.take(), requests);
+        }
+    }
     for wrapped in ["sent", "request"] {
         if let Some(inner) = value.get_mut(wrapped).filter(|inner| inner.is_object()) {
             value = inner.take();
@@ -55,7 +67,8 @@ fn json(text: &str) -> Result<Request, Fault> {
         }
     }
     let entry: RequestEntry = serde_json::from_value(value).map_err(|why| Fault::Json(why.to_string()))?;
-    scribe::request(&entry).map_err(|why| Fault::Json(why.to_string()))
+    requests.push(scribe::request(&entry).map_err(|why| Fault::Json(why.to_string()))?);
+    Ok(())
 }
 
 /// The request between two separators, if there is one; `first` is the number of the first line.
@@ -74,7 +87,9 @@ fn block(lines: &[&str], first: usize, variables: &mut HashMap<String, String>) 
     let mut headers: Vec<(String, String)> = Vec::new();
     let mut body = Vec::new();
     for (number, text) in numbered.by_ref() {
-        let text = filled(text, variables, number)?;
+        // A header is mostly not compared: one that cannot be filled, such as a token, stays as it is.
+        let text = filled(text, variables, number)
+            .or_else(|why| if text.contains(':') { Ok(text.to_owned()) } else { Err(why) })?;
         if text.trim().is_empty() {
             break;
         }

@@ -1,45 +1,11 @@
-//! Places, and the one walk over every value of a message that matching, ids and misses share.
+//! The one walk over every value of a message that matching, ids and misses share.
 
 use super::exchange::Request;
 use super::graph::{self, Segment};
 use super::ordering;
+pub use super::place::{IdPlaces, Place, PlacePattern};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::fmt;
-
-/// Where a value stands in a message, in the words of config rules, misses and reports.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// The method.
-    Method,
-    /// The host: national clouds are told apart.
-    Host,
-    /// A segment of the path in normal form, counted from 1; the version is the first. 0 is the whole path behind it.
-    Path(usize),
-    /// A query option by its decoded name.
-    Query(String),
-    /// A header by its name in lower case.
-    Header(String),
-    /// A JSON Pointer (RFC 6901) into the body.
-    Json(String),
-    /// The body as a whole, where it is no JSON.
-    Body,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Method => f.write_str("method"),
-            Self::Host => f.write_str("host"),
-            Self::Path(0) => f.write_str("path"),
-            Self::Path(number) => write!(f, "path:{number}"),
-            Self::Query(name) => write!(f, "query:{name}"),
-            Self::Header(name) => write!(f, "header:{name}"),
-            Self::Json(pointer) => write!(f, "json:{pointer}"),
-            Self::Body => f.write_str("body"),
-        }
-    }
-}
 
 /// What kind of value a leaf is: values of two kinds are never equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +41,8 @@ pub struct View {
     /// Whether the order of elements in the body's arrays says nothing. Elements are then counted in an order of the
     /// deck's own.
     pub unordered: bool,
+    /// What then does not decide their order either.
+    pub ignored: Vec<PlacePattern>,
 }
 
 /// All that is compared of a request, in an order that does not depend on how the client wrote it.
@@ -122,7 +90,7 @@ fn body_leaves(body: &[u8], view: &View, leaves: &mut Vec<Leaf<'_>>) {
     }
     if let Some(mut value) = parse_json(body) {
         if view.unordered {
-            ordering::sort_arrays(&mut value);
+            ordering::sort_arrays(&mut value, &view.ignored);
         }
         json(&value, &mut |steps, leaf| {
             let (kind, text) = match leaf {
@@ -197,83 +165,6 @@ pub fn pointer(steps: &[Step<'_>]) -> String {
     pointer
 }
 
-/// The name that a step of a pointer spells.
-#[must_use]
-pub fn unescaped(step: &str) -> String {
-    step.replace("~1", "/").replace("~0", "~")
-}
-
-/// A rule's way to name places: a query option, or a JSON Pointer in which `*` stands for any one step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PlacePattern {
-    /// A query option.
-    Query(String),
-    /// A header, by its name in lower case.
-    Header(String),
-    /// The steps of a pointer, still escaped; `None` for `*`.
-    Json(Vec<Option<String>>),
-}
-
-impl PlacePattern {
-    /// Reads `query:NAME`, `header:NAME` or `json:/POINTER`; nothing else of a request is both compared and free to vary.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Some(name) = text.strip_prefix("query:") {
-            return (!name.is_empty()).then(|| Self::Query(name.to_owned()));
-        }
-        if let Some(name) = text.strip_prefix("header:") {
-            return http::HeaderName::try_from(name).ok().map(|name| Self::Header(name.as_str().to_owned()));
-        }
-        let pointer = text.strip_prefix("json:")?.strip_prefix('/')?;
-        let step = |text: &str| (text != "*").then(|| text.to_owned());
-        Some(Self::Json(pointer.split('/').map(step).collect()))
-    }
-
-    /// The name of the member that is meant, if it has one.
-    #[must_use]
-    pub fn member(&self) -> Option<String> {
-        match self {
-            Self::Query(_) | Self::Header(_) => None,
-            Self::Json(steps) => steps.iter().flatten().next_back().map(|step| unescaped(step)),
-        }
-    }
-
-    /// Whether `place`, or a value that it stands in, is meant.
-    #[must_use]
-    pub fn covers(&self, place: &Place) -> bool {
-        match (self, place) {
-            (Self::Query(own), Place::Query(name)) | (Self::Header(own), Place::Header(name)) => own == name,
-            (Self::Json(own), Place::Json(pointer)) => {
-                let mut steps = pointer.split('/').skip(1);
-                own.iter().all(|own| steps.next().is_some_and(|step| own.as_deref().is_none_or(|own| own == step)))
-            }
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for PlacePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Query(name) => write!(f, "query:{name}"),
-            Self::Header(name) => write!(f, "header:{name}"),
-            Self::Json(steps) => {
-                f.write_str("json:")?;
-                steps.iter().try_for_each(|step| write!(f, "/{}", step.as_deref().unwrap_or("*")))
-            }
-        }
-    }
-}
-
-/// The places that config says of whether ids stand there, against what the deck would think.
-#[derive(Clone, Debug, Default)]
-pub struct IdPlaces {
-    /// What stands here is an id.
-    pub also: Vec<PlacePattern>,
-    /// What stands here is none, wherever else it stands.
-    pub never: Vec<PlacePattern>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,21 +202,5 @@ mod tests {
         assert!(told(&request("/a", "plain {")).ends_with("body Text plain {\n"));
         let binary = Request { body: vec![0xff, 0xfe].into(), ..request("/a", "") };
         assert!(told(&binary).contains("body Bytes 2 bytes, BLAKE3 "));
-    }
-
-    #[test]
-    fn patterns_cover_a_place_and_what_stands_in_it() {
-        let place = |pointer: &str| Place::Json(pointer.to_owned());
-        let pattern = PlacePattern::parse("json:/value/*/at").unwrap();
-        assert!(pattern.covers(&place("/value/0/at")) && pattern.covers(&place("/value/7/at/deep")));
-        assert!(!pattern.covers(&place("/value/0")) && !pattern.covers(&place("/value/0/att")));
-        assert!(PlacePattern::parse("query:$top").unwrap().covers(&Place::Query("$top".into())));
-        assert!(PlacePattern::parse("header:Prefer").unwrap().covers(&Place::Header("prefer".into())));
-        for text in ["json:/value/*/a~1b", "query:$top", "header:prefer"] {
-            assert_eq!(PlacePattern::parse(text).unwrap().to_string(), text);
-        }
-        for bad in ["json:", "json:a", "query:", "header:", "header:a b", "x"] {
-            assert_eq!(PlacePattern::parse(bad), None, "{bad}");
-        }
     }
 }

@@ -49,6 +49,31 @@ async fn what_is_on_tape_is_played_and_what_is_missing_is_recorded() {
     assert_eq!((project.cassette("run"), graph.asked().len()), (before, 2));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_ids_are_asked_of_graph_and_what_failed_is_kept() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let script = "curl -sf -o /dev/null -H 'content-type: application/json' -d '{\"userDisplayName\":\"'$0'\"}' \
+                  $GRAPHDECK_URL/beta/deviceManagement/deviceConfigurations/$1/userStatuses; exit $2";
+    let upstream = [format!("graph.microsoft.com={}", graph.address), graph.ca_file().to_string_lossy().into_owned()];
+    let auto = |name: &str, config: &str, code: &str| {
+        let options = ["auto", "run", "--connect-to", &upstream[0], "--upstream-ca", &upstream[1]];
+        project.run(&[&options[..], &["--", "sh", "-c", script, name, config, code]].concat())
+    };
+    assert_eq!(auto("Ada", CONFIG, "0").code, Some(0));
+    let other = auto("Ada", crate::support::OTHER_CONFIG, "0");
+    assert!(other.stderr.contains("recorded 2 exchanges"), "{}", other.stderr);
+    let failed = auto("Bob", CONFIG, "5");
+    assert_eq!(failed.code, Some(5));
+    assert!(failed.stderr.contains("this take is kept, with 3 exchanges"), "{}", failed.stderr);
+    let next = auto("Bob", CONFIG, "0");
+    assert!(next.stderr.contains("recorded 3 exchanges"), "what the failed run recorded is sealed: {}", next.stderr);
+    assert_eq!(graph.asked().len(), 3);
+    assert!(auto("Bob", CONFIG, "0").stderr.contains("nothing was missing"));
+    let gone = project.run(&["auto", "run", "--", "no-such-program"]);
+    assert_eq!(gone.code, Some(127));
+    assert!(!project.run(&["cassette", "ls"]).stdout.contains("interrupted"));
+}
+
 #[test]
 fn in_ci_it_runs_only_when_that_is_meant() {
     let project = Project::new();

@@ -64,7 +64,7 @@ async fn a_session_is_opened_told_reset_and_closed() {
     let wanted = json!({"name": "test", "cassette": "bob", "strict": true, "ids": "derive", "seed": "other"});
     let (code, opened) = pages.open(wanted.clone()).await;
     assert_eq!((code, &opened["cassette"]), (201, &json!("bob")));
-    assert_eq!(opened["proxy"], format!("http://test@{}", deck.address));
+    assert_eq!(opened["proxy"], format!("http://test:x@{}", deck.address));
     assert_eq!(opened["url"], deck.url("/_graphdeck/s/test"));
     assert_eq!(pages.open(wanted).await.0, 409);
 
@@ -87,9 +87,10 @@ async fn a_session_is_opened_told_reset_and_closed() {
     let (code, closed) = pages.ask(Method::DELETE, "sessions/test", None).await;
     assert_eq!((code, &closed["report"]["answered"], &closed["sealed"]), (200, &json!(1), &Value::Null));
     assert_eq!(pages.get("sessions/test").await.0, 404);
-    assert_eq!(deck.stop().code, Some(0));
+    assert_eq!(deck.stop().code, Some(1), "a miss before the reset is one of the run's");
     let report: Value = serde_json::from_str(&std::fs::read_to_string(project.file("report.json")).unwrap()).unwrap();
-    assert_eq!((&report["answered"], report["sessions"][1]["name"].as_str()), (&json!(3), Some("test")));
+    assert_eq!((&report["answered"], &report["missed"]), (&json!(4), &json!(1)));
+    assert_eq!(report["sessions"][1]["name"], "test");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,8 +111,23 @@ async fn a_recording_is_sealed_when_its_session_is_closed() {
     let (_, closed) = pages.ask(Method::DELETE, "sessions/one", None).await;
     assert_eq!(closed["sealed"], "recorded 1 exchange to cassettes/ada.json");
     assert!(project.cassette("ada").contains("Ada"));
-    assert_eq!(pages.open(json!({"name": "two", "cassette": "ada"})).await.0, 201, "it is free again");
+    // What was sealed in this run is not replaced by a late request; with --append it goes on.
+    assert_eq!(pages.post("one", "Ada").await.0, 201, "a session of that name has a cassette of that name");
+    let (code, refused) = pages.open(json!({"name": "two", "cassette": "ada"})).await;
+    assert_eq!(code, 400);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("sealed in this run"), "{refused}");
     assert_eq!(deck.stop().code, Some(0));
+    assert!(project.cassette("ada").contains("Ada") && project.cassette("one").contains("Ada"));
+
+    let deck = project.record("run", &graph, &["--append"]);
+    let pages = Pages::of(&deck);
+    for name in ["Bob", "Cyd"] {
+        assert_eq!(pages.post("one", name).await.0, 201);
+        assert_eq!(pages.ask(Method::DELETE, "sessions/one", None).await.0, 200);
+    }
+    assert_eq!(deck.stop().code, Some(0));
+    let one = project.cassette("one");
+    assert!(["Ada", "Bob", "Cyd"].iter().all(|name| one.contains(name)), "{one}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,7 +172,8 @@ async fn a_page_elsewhere_cannot_drive_the_deck() {
     let own = format!("http://{}", deck.address);
     for (header, value, code) in [
         ("host", "rebound.example:8080", 403),
-        ("host", "graphdeck.local", 200),
+        ("host", "graphdeck.local", 403),
+        ("host", "deck:8080", 200),
         ("host", "localhost:1", 200),
         ("host", "[::1]:8080", 200),
         ("origin", "https://example.com", 403),
@@ -167,6 +184,15 @@ async fn a_page_elsewhere_cannot_drive_the_deck() {
     ] {
         let request = pages.client.get(deck.url("/_graphdeck/health")).header(header, value);
         assert_eq!(request.send().await.unwrap().status().as_u16(), code, "{header}: {value}");
+    }
+    // Nor may it name sessions, or speak to Graph through the deck's own address.
+    for path in ["/_graphdeck/s/x/v1.0/me", "/v1.0/me"] {
+        for (header, value) in
+            [("origin", "http://evil.example"), ("host", "evil.example"), ("sec-fetch-site", "cross-site")]
+        {
+            let request = pages.client.get(deck.url(path)).header(header, value);
+            assert_eq!(request.send().await.unwrap().status().as_u16(), 403, "{path} {header}: {value}");
+        }
     }
     // Through a tunnel to Graph these are Graph's own paths.
     let ca_pem = project.run(&["ca"]).stdout;
@@ -213,4 +239,67 @@ async fn every_page_that_is_described_is_there() {
             pages.open(json!({"name": "test"})).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_follow_one_another_in_a_recording() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let deck = project.record("run", &graph, &[]);
+    let pages = Pages::of(&deck);
+    for name in ["one", "two", "three"] {
+        assert_eq!(pages.post(name, name).await.0, 201);
+        let (code, closed) = pages.ask(Method::DELETE, &format!("sessions/{name}"), None).await;
+        assert_eq!((code, closed["report"]["holes"].as_u64()), (200, Some(0)));
+        assert!(project.cassette(name).contains(name));
+    }
+    let (code, late) = pages.post("one", "late").await;
+    assert_eq!((code, late), (400, Value::Null), "what was sealed is not replaced by a late request");
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(project.cassette("one").contains("one"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closing_goes_on_when_who_asked_for_it_has_gone() {
+    let (arrived, mut arrival) = tokio::sync::mpsc::unbounded_channel();
+    let (release, released) = tokio::sync::watch::channel(false);
+    let graph = Graph::answering_later(move |_| {
+        let (arrived, mut released) = (arrived.clone(), released.clone());
+        Box::pin(async move {
+            arrived.send(()).unwrap();
+            released.wait_for(|released| *released).await.unwrap();
+            crate::support::graph::Reply::json(201, &json!({"id": "slow.status.1"}))
+        })
+    })
+    .await;
+    let project = Project::new();
+    let deck = project.record("run", &graph, &[]);
+    let (client, url) = (Client::builder().no_proxy().build().unwrap(), deck.url("/_graphdeck/s/slow"));
+    let request = client.post(format!("{url}{}", statuses(CONFIG))).header("content-type", "application/json");
+    let slow = tokio::spawn(request.body(status("Ada")).send());
+    arrival.recv().await.unwrap();
+    // Who closes it waits for the exchange under way, and gives up.
+    let closing = client.delete(deck.url("/_graphdeck/sessions/slow"));
+    let closing = closing.timeout(std::time::Duration::from_millis(200)).send().await;
+    assert!(closing.unwrap_err().is_timeout());
+    release.send(true).unwrap();
+    assert_eq!(slow.await.unwrap().unwrap().status(), 201);
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("recorded 1 exchange to cassettes/slow.json"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_cannot_be_sealed_fails_the_run_and_says_where_it_is() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let deck = project.record("run", &graph, &[]);
+    let pages = Pages::of(&deck);
+    assert_eq!(pages.post("one", "Ada").await.0, 201);
+    // A folder stands where the file should.
+    std::fs::create_dir_all(project.file("cassettes/one.json/x")).unwrap();
+    let (code, refused) = pages.ask(Method::DELETE, "sessions/one", None).await;
+    assert_eq!(code, 400, "{refused}");
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("graphdeck cassette export one --take"), "{}", ended.stderr);
 }

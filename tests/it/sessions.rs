@@ -144,3 +144,41 @@ async fn a_bad_name_in_the_proxy_address_is_refused_and_others_go_on() {
     let answered = client::through(&deck, &ca_pem).get("https://graph.microsoft.com/v1.0/me").send().await.unwrap();
     assert_eq!(answered.status(), 501);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_recordings_that_begin_at_once_are_each_their_own() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let deck = project.record("run", &graph, &[]);
+    let client = client::bare(&project.run(&["ca"]).stdout).build().unwrap();
+    let mut clients = Vec::new();
+    for number in 0..100 {
+        let url = deck.url(&format!("/_graphdeck/s/session-{number}{}", statuses(CONFIG)));
+        let request = client.post(url).header("content-type", "application/json");
+        let request = request.body(status(&format!("User {number} of 100")));
+        clients.push(tokio::spawn(async move { request.send().await.unwrap().status().as_u16() }));
+    }
+    for client in clients {
+        assert_eq!(client.await.unwrap(), 201);
+    }
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for number in 0..100 {
+        let cassette = project.cassette_json(&format!("session-{number}"));
+        let exchanges = cassette["exchanges"].as_array().unwrap();
+        assert_eq!(exchanges.len(), 1);
+        assert_eq!(exchanges[0]["request"]["body"]["json"]["userDisplayName"], format!("User {number} of 100"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_names_a_session_over_http_2_too() {
+    let project = Project::new();
+    project.write("cassettes/run.json", std::fs::read("cassettes/user-statuses.json").unwrap());
+    let ca_pem = project.run(&["ca"]).stdout;
+    let deck = project.replay("run", &[]);
+    let client = Front::Reverse.client(&deck, &ca_pem, true);
+    let told = client.get(deck.url("/_graphdeck/s/two/v1.0/me")).send().await.unwrap();
+    assert_eq!((told.version(), told.status().as_u16()), (reqwest::Version::HTTP_2, 501));
+    let ended = deck.stop();
+    assert!(ended.stderr.contains("for GET https://graph.microsoft.com/v1.0/me"), "{}", ended.stderr);
+}
