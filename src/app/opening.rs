@@ -269,6 +269,7 @@ impl Deck {
             take,
             first_arrival: u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS,
             routes: recording.routes.clone(),
+            client_timeout: self.config.client_timeout,
             body_limit: self.config.body_limit,
         };
         if self.mode == Mode::Record {

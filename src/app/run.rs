@@ -126,7 +126,7 @@ fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<
         sign_in: graph::SIGN_IN_HOSTS.map(str::to_owned).into(),
         reverse: config.reverse.clone(),
     };
-    Arc::new(Front { sessions, authority, hosts, body_limit: config.body_limit })
+    Arc::new(Front { sessions, authority, hosts, body_limit: config.body_limit, patience: config.client_timeout })
 }
 
 fn upstream(config: &Config) -> Result<Upstream, Fault> {

@@ -9,6 +9,7 @@ use crate::tape::walk::{IdPlaces, PlacePattern};
 use crate::tape::{graph, redact};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use written::{At, Written, WrittenRule};
 
 /// The shipped file, which holds every default.
@@ -27,6 +28,8 @@ pub struct Config {
     pub cassette: String,
     /// The largest body, in bytes.
     pub body_limit: usize,
+    /// How long a client may take for its next step.
+    pub client_timeout: Duration,
     /// The endpoints of Graph, in lower case.
     pub hosts: Vec<String>,
     /// The endpoint that the deck's own address stands for.
@@ -119,6 +122,7 @@ impl Written {
         put(&mut self.cassettes, own.cassettes);
         put(&mut self.cassette, own.cassette);
         put(&mut self.body_limit, own.body_limit);
+        put(&mut self.client_timeout, own.client_timeout);
         put(&mut self.hosts, own.hosts);
         put(&mut self.reverse, own.reverse);
         put(&mut self.routes, own.routes);
@@ -164,6 +168,7 @@ impl Written {
             store: had(self.store).value.into(),
             cassettes: had(self.cassettes).value.into(),
             cassette: had(self.cassette).value,
+            client_timeout: Duration::from_secs(had(self.client_timeout).value),
             body_limit: usize::try_from(body_limit.value).unwrap_or(usize::MAX),
             hosts,
             reverse: reverse.into_iter().next().expect("one was checked"),
@@ -321,7 +326,7 @@ mod tests {
         let (written, faults) = Written::read(SHIPPED);
         assert!(faults.is_empty() && written.check().is_ok());
         let lines: Vec<&str> = SHIPPED.lines().collect();
-        for key in [&ROOT_KEYS[..5], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS].concat() {
+        for key in [&ROOT_KEYS[..6], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS].concat() {
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
             assert!(lines[at - 1].starts_with('#'), "{key} has no comment");
         }

@@ -21,6 +21,7 @@ pub(super) struct Written {
     pub(super) cassettes: Option<At<String>>,
     pub(super) cassette: Option<At<String>>,
     pub(super) body_limit: Option<At<u64>>,
+    pub(super) client_timeout: Option<At<u64>>,
     pub(super) hosts: Option<At<Vec<At<String>>>>,
     pub(super) reverse: Option<At<String>>,
     pub(super) routes: Option<At<Vec<At<String>>>>,
@@ -47,8 +48,19 @@ pub(super) struct WrittenRule {
     pub(super) own: bool,
 }
 
-pub(super) const ROOT_KEYS: [&str; 10] =
-    ["listen", "store", "cassettes", "cassette", "body_limit", "graph", "record", "replay", "ids", "match"];
+pub(super) const ROOT_KEYS: [&str; 11] = [
+    "listen",
+    "store",
+    "cassettes",
+    "cassette",
+    "body_limit",
+    "client_timeout",
+    "graph",
+    "record",
+    "replay",
+    "ids",
+    "match",
+];
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
 pub(super) const RECORD_KEYS: [&str; 4] = ["routes", "connect_to", "upstream_ca", "timeout"];
 pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
@@ -80,6 +92,7 @@ impl Written {
                 "cassettes" => self.cassettes = reader.string("cassettes", &value),
                 "cassette" => self.cassette = reader.string("cassette", &value),
                 "body_limit" => self.body_limit = reader.number("body_limit", &value),
+                "client_timeout" => self.client_timeout = reader.number("client_timeout", &value),
                 "graph" => reader.section("graph", &value, &GRAPH_KEYS, |reader, key, value| match key {
                     "hosts" => self.hosts = reader.list("graph.hosts", value),
                     _ => self.reverse = reader.string("graph.reverse", value),

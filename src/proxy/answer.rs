@@ -8,7 +8,7 @@ use crate::tape::miss::Miss;
 use crate::tape::playing::Answer;
 use crate::tape::{graph, scribe};
 use crate::wire::coding;
-use crate::wire::message::{self, Body, Read};
+use crate::wire::message::{self, Body, Broken, Read};
 use crate::wire::upstream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -42,7 +42,7 @@ pub enum Fault {
     Coding(coding::Fault),
     /// The client broke off.
     #[error("the request's body broke off: {0}")]
-    Client(hyper::Error),
+    Client(Broken),
     /// Graph was not reached, or broke off.
     #[error("{0}")]
     Upstream(#[from] upstream::Fault),
@@ -62,11 +62,10 @@ impl From<record::Fault> for Fault {
 /// Answers a request that is for `target`.
 pub async fn answer(front: &Front, session: &Session, request: Request<Body>, target: &Target) -> Response<Body> {
     let mark = request.headers().get(&CLIENT_REQUEST_ID).cloned();
-    let limit = front.body_limit;
     let outcome = match session {
         Session::Record(recorder) => recorder.answer(request, target).await.map_err(Fault::from),
-        Session::Replay(player) => replay(player, request, target, limit, mark.as_ref()).await,
-        Session::Auto(auto) => play_or_record(auto, request, target, limit, mark.as_ref()).await,
+        Session::Replay(player) => replay(player, request, target, front, mark.as_ref()).await,
+        Session::Auto(auto) => play_or_record(auto, request, target, front, mark.as_ref()).await,
     };
     outcome.unwrap_or_else(|fault| refuse(&fault, mark))
 }
@@ -75,11 +74,12 @@ async fn replay(
     player: &Player,
     request: Request<Body>,
     target: &Target,
-    limit: usize,
+    front: &Front,
     mark: Option<&HeaderValue>,
 ) -> Result<Response<Body>, Fault> {
+    let (limit, patience) = (front.body_limit, front.patience);
     let (head, body) = request.into_parts();
-    let body = match message::read(body, limit).await.map_err(Fault::Client)? {
+    let body = match message::read(body, limit, patience).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => bytes,
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit)),
     };
@@ -93,14 +93,15 @@ async fn play_or_record(
     auto: &Auto,
     request: Request<Body>,
     target: &Target,
-    limit: usize,
+    front: &Front,
     mark: Option<&HeaderValue>,
 ) -> Result<Response<Body>, Fault> {
     if target.kind != HostKind::Graph {
         return Ok(auto.recorder.answer(request, target).await?);
     }
+    let (limit, patience) = (front.body_limit, front.patience);
     let (head, body) = request.into_parts();
-    let body = match message::read(body, limit).await.map_err(Fault::Client)? {
+    let body = match message::read(body, limit, patience).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => {
             // What cannot be decoded is not on tape.
             if let Ok(request) = message::owned_request(&head, &target.host, &bytes, limit) {
@@ -179,9 +180,12 @@ impl Fault {
         match self {
             Self::Miss(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Offline(_) => StatusCode::FORBIDDEN,
+            Self::Client(Broken::Silent(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::BadRequest(_) | Self::Coding(_) | Self::Client(_) | Self::Session(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Upstream(upstream::Fault::Silent { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upstream(upstream::Fault::Silent { .. } | upstream::Fault::Stalled { .. }) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
         }
     }

@@ -19,13 +19,9 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
-
-/// How long a client may take for its first bytes, a TLS handshake, and the head of a request each.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A stream of any kind.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -71,8 +67,7 @@ impl Context {
 pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // Boxed, because what is inside a tunnel is served by this same function.
     Box::pin(async move {
-        let Some(Ok(Ok(Some((opening, stream))))) = until_ending(context.ending.clone(), preface::read(stream)).await
-        else {
+        let Some(Ok(Ok(Some((opening, stream))))) = until_ending(&context, preface::read(stream)).await else {
             return;
         };
         match opening {
@@ -90,16 +85,16 @@ async fn reached(mut ending: watch::Receiver<Ending>, stage: Ending) {
 }
 
 /// Waits for a step of the client's, but neither too long nor when the deck is to end.
-async fn until_ending<T>(ending: watch::Receiver<Ending>, step: impl Future<Output = T>) -> Option<Result<T, ()>> {
+async fn until_ending<T>(context: &Context, step: impl Future<Output = T>) -> Option<Result<T, ()>> {
     tokio::select! {
-        () = reached(ending, Ending::Soon) => None,
-        outcome = tokio::time::timeout(PATIENCE, step) => Some(outcome.map_err(drop)),
+        () = reached(context.ending.clone(), Ending::Soon) => None,
+        outcome = tokio::time::timeout(context.front.patience, step) => Some(outcome.map_err(drop)),
     }
 }
 
 async fn serve_tls<S: Stream>(context: Context, stream: S, via: Via) {
     let handshake = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
-    let Some(Ok(Ok(start))) = until_ending(context.ending.clone(), handshake).await else { return };
+    let Some(Ok(Ok(start))) = until_ending(&context, handshake).await else { return };
     let named = start.client_hello().server_name().map(str::to_ascii_lowercase);
     let Some((host, via)) = certified(&context, named.as_deref(), via) else {
         tracing::warn!("refused TLS for {}: it is no host of Graph", named.unwrap_or_default());
@@ -109,7 +104,7 @@ async fn serve_tls<S: Stream>(context: Context, stream: S, via: Via) {
         Ok(config) => config,
         Err(fault) => return tracing::warn!("{fault}"),
     };
-    match until_ending(context.ending.clone(), start.into_stream(config)).await {
+    match until_ending(&context, start.into_stream(config)).await {
         Some(Ok(Ok(stream))) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             serve_http(context, stream, http2, via).await;
@@ -137,12 +132,15 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
 
 async fn serve_http<S: Stream>(context: Context, stream: S, http2: bool, via: Via) {
     let ended = reached(context.ending.clone(), Ending::Soon);
+    let patience = context.front.patience;
     let service = service_fn(move |request| answered(context.clone(), via.clone(), request));
     let io = TokioIo::new(stream);
     // No Date header is added: a replay gives the same bytes whenever it runs. When the deck is to end, either kind
     // of connection lets the exchanges under way finish and takes no more.
     let outcome = if http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
+        // A peer that has gone without a word is found out.
+        builder.keep_alive_interval(patience).keep_alive_timeout(patience);
         builder.timer(TokioTimer::new()).auto_date_header(false);
         let mut connection = pin!(builder.serve_connection(io, service));
         tokio::select! {
@@ -154,7 +152,7 @@ async fn serve_http<S: Stream>(context: Context, stream: S, http2: bool, via: Vi
         }
     } else {
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).auto_date_header(false);
+        builder.timer(TokioTimer::new()).header_read_timeout(patience).auto_date_header(false);
         let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
         tokio::select! {
             outcome = connection.as_mut() => outcome,

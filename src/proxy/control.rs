@@ -179,7 +179,7 @@ async fn open(front: &Front, local: SocketAddr, request: Request<Body>) -> Resul
         let why = format!("the body must be application/json, not `{kind}`");
         return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
-    let body = match message::read(request.into_body(), LIMIT).await {
+    let body = match message::read(request.into_body(), LIMIT, front.patience).await {
         Ok(Read::Whole(body)) => body,
         Ok(Read::TooLarge(_)) => return Err(bad(format!("the body is larger than {LIMIT} bytes"))),
         Err(why) => return Err(bad(format!("the body broke off: {why}"))),

@@ -5,6 +5,7 @@ use crate::session::sessions::Sessions;
 use crate::session::{HostKind, Target};
 use crate::wire::authority::Authority;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The hosts that the deck knows, in lower case.
 #[derive(Clone, Debug)]
@@ -68,6 +69,8 @@ pub struct Front {
     pub hosts: Hosts,
     /// The largest request body that a replay reads, in bytes.
     pub body_limit: usize,
+    /// How long a client may take for its next step: first bytes, a handshake, the head of a request, a part of a body.
+    pub patience: Duration,
 }
 
 impl Front {

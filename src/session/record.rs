@@ -6,13 +6,14 @@ use crate::store::takes::{self, Takes};
 use crate::tape::exchange::Exchange;
 use crate::tape::route::Route;
 use crate::tape::{graph, scribe};
-use crate::wire::message::{self, Body, Read};
+use crate::wire::message::{self, Body, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub first_arrival: u64,
     /// The requests that are recorded.
     pub routes: Vec<Route>,
+    /// How long a client may take for the next part of a body.
+    pub client_timeout: Duration,
     /// The largest body that is recorded, in bytes, decoded or not.
     pub body_limit: usize,
 }
@@ -51,7 +54,7 @@ pub enum Fault {
     Upstream(#[from] upstream::Fault),
     /// The client broke off.
     #[error("the request's body broke off: {0}")]
-    Client(hyper::Error),
+    Client(Broken),
     /// The recording has ended.
     #[error("the session of this request was closed, and what it recorded is sealed")]
     Ended,
@@ -134,7 +137,10 @@ impl Recorder {
         let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
         let mut hole = Hole::open(&self.tally, &head, target);
         let limit = self.settings.body_limit;
-        let sent = match message::read(body, limit).await.map_err(|why| hole.because(Fault::Client(why)))? {
+        let sent = match message::read(body, limit, self.settings.client_timeout)
+            .await
+            .map_err(|why| hole.because(Fault::Client(why)))?
+        {
             Read::Whole(bytes) => bytes,
             Read::TooLarge(body) => {
                 hole.say(format!("the request's body is larger than {limit} bytes (body_limit)"));
@@ -145,9 +151,15 @@ impl Recorder {
             .map_err(|why| hole.because(Fault::Request(why)))?;
         let response = self.settings.upstream.send(request).await.map_err(|why| hole.because(why.into()))?;
         let (answer_head, answer_body) = response.into_parts();
-        let broken = |why| upstream::broken(&target.host, &why).into();
-        let read =
-            message::read(message::streaming(answer_body), limit).await.map_err(|why| hole.because(broken(why)))?;
+        let broken = |why| match why {
+            Broken::Connection(why) => upstream::broken(&target.host, &why).into(),
+            Broken::Silent(limit) => {
+                upstream::Fault::Stalled { host: target.host.clone(), seconds: limit.as_secs() }.into()
+            }
+        };
+        let answer = message::streaming(answer_body);
+        let read = message::read(answer, limit, self.settings.upstream.timeout()).await;
+        let read = read.map_err(|why| hole.because(broken(why)))?;
         let body = match read {
             Read::Whole(bytes) => {
                 self.write_down(&head, target, &sent, (&answer_head, &bytes), arrival, &mut hole).await;

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A body that is held in memory, or streams from elsewhere.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, hyper::Error>;
@@ -39,16 +40,28 @@ pub enum Read {
     TooLarge(Body),
 }
 
-/// Reads a body into memory, unless it is larger than `limit` bytes.
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The connection failed.
+    #[error(transparent)]
+    Connection(#[from] hyper::Error),
+    /// Nothing more came of it.
+    #[error("nothing more of it came for {} s", .0.as_secs())]
+    Silent(Duration),
+}
+
+/// Reads a body into memory, unless it is larger than `limit` bytes; each part of it may take as long as `patience`.
 ///
 /// # Errors
-/// When the connection fails before the end of the body.
-pub async fn read(mut body: Body, limit: usize) -> Result<Read, hyper::Error> {
+/// When the connection fails before the end of the body, or nothing more comes of it.
+pub async fn read(mut body: Body, limit: usize, patience: Duration) -> Result<Read, Broken> {
     if body.size_hint().lower() > limit as u64 {
         return Ok(Read::TooLarge(body));
     }
     let mut held = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let silent = |_| Broken::Silent(patience);
+    while let Some(frame) = tokio::time::timeout(patience, body.frame()).await.map_err(silent)? {
         // Trailers are dropped: Graph sends none, and a cassette holds none.
         let Ok(data) = frame?.into_data() else { continue };
         held.extend_from_slice(&data);
@@ -206,8 +219,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_whole_all_the_same() {
-        assert!(matches!(read(full("12345"), 5).await, Ok(Read::Whole(bytes)) if bytes == "12345"));
-        let Ok(Read::TooLarge(body)) = read(full("123456"), 5).await else { panic!("6 is more than 5") };
+        assert!(matches!(read(full("12345"), 5, Duration::MAX).await, Ok(Read::Whole(bytes)) if bytes == "12345"));
+        let Ok(Read::TooLarge(body)) = read(full("123456"), 5, Duration::MAX).await else { panic!("6 is more than 5") };
         assert_eq!(body.collect().await.unwrap().to_bytes(), "123456");
     }
 }

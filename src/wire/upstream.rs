@@ -67,6 +67,14 @@ pub enum Fault {
         /// The limit.
         seconds: u64,
     },
+    /// It began to answer, and then said nothing more in time.
+    #[error("{host} stopped in the middle of its answer for {seconds} s")]
+    Stalled {
+        /// The host.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
     /// The connection failed before the answer was whole.
     #[error("{host} broke the exchange off: {why}")]
     Broken {
@@ -116,6 +124,12 @@ impl Upstream {
             Ok(Err(fault)) => Err(classify(host, &fault)),
             Err(_) => Err(Fault::Silent { host, seconds: self.timeout.as_secs() }),
         }
+    }
+
+    /// How long a host may take to begin its answer, and for the next part of it.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Opens a connection to `authority`, a host and port, without TLS: for tunnels that are not opened.

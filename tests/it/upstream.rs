@@ -218,3 +218,23 @@ async fn a_client_that_goes_away_leaves_a_hole() {
     deck.wait_for_line("the client went away before it was answered");
     assert_eq!(deck.stop().code, Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_stalls_is_a_504_and_no_part_of_it_is_kept() {
+    // Dropping the sender would cut the answer off, so it is kept to the end.
+    let (kept, until) = tokio::sync::oneshot::channel();
+    let until = std::sync::Mutex::new(Some(until));
+    let graph = Graph::answering(move |_| {
+        Reply::new(201, "{\"id\":\"half of it\"}").held_after(5, until.lock().unwrap().take().unwrap())
+    })
+    .await;
+    let project = Project::new();
+    project.write("config.toml", "[record]\ntimeout = 1\n");
+    let (code, body, ended) = record_one(&project, &graph, status("a")).await;
+    drop(kept);
+    assert_eq!(code, 504);
+    assert!(body.contains("graph.microsoft.com stopped in the middle of its answer for 1 s"), "{body}");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not recorded, though it should be"), "{}", ended.stderr);
+    assert!(!project.file("cassettes/one.json").exists());
+}
