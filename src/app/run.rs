@@ -41,6 +41,8 @@ pub struct Run {
     pub append: bool,
     /// Whether the cassette is written without the recorded ids.
     pub no_recorded_ids: bool,
+    /// Whether other machines may reach it.
+    pub allow_remote: bool,
     /// Where the report goes.
     pub report: Option<PathBuf>,
 }
@@ -55,7 +57,7 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
     let signals = Signals::listen().map_err(Fault::System)?;
     let upstream = if run.mode.reaches_graph() { Some(Arc::new(upstream(&config)?)) } else { None };
     let authority = Authority::open(&authority::default_dir()?)?;
-    let listener = listen(&config.listen).await?;
+    let listener = listen(&config.listen, run.allow_remote).await?;
     let recording = match upstream {
         None => None,
         Some(upstream) => Some(Recording {
@@ -149,11 +151,17 @@ fn everything() -> Vec<Route> {
     vec![Route::parse("* /**").expect("this is a route")]
 }
 
-async fn listen(address: &str) -> Result<TcpListener, Fault> {
+async fn listen(address: &str, allow_remote: bool) -> Result<TcpListener, Fault> {
     let listener = TcpListener::bind(address).await;
     let fault = |source| Fault::Listen { address: address.to_owned(), source };
     let listener = listener.map_err(fault)?;
     if !listener.local_addr().map_err(fault)?.ip().is_loopback() {
+        if !allow_remote {
+            let why = format!(
+                "{address} can be reached from other machines, and whoever reaches it may use the deck: give --allow-remote if that is meant"
+            );
+            return Err(Fault::Flag { flag: "--listen", why });
+        }
         say(format!("warning: {address} can be reached from other machines, and whoever reaches it may use the deck"));
     }
     Ok(listener)

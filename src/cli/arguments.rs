@@ -105,6 +105,9 @@ pub(super) struct Run {
     /// Where to listen, such as 127.0.0.1:9000 [default: 127.0.0.1:8080; with a COMMAND a free port]
     #[arg(long, value_name = "ADDR", env = "GRAPHDECK_LISTEN")]
     pub(super) listen: Option<String>,
+    /// Listen on an address that other machines reach, though whoever reaches it may use the deck
+    #[arg(long, env = "GRAPHDECK_ALLOW_REMOTE", value_parser = truth)]
+    pub(super) allow_remote: bool,
     /// Write what happened to deck.json, deck.xml (JUnit) or deck.md
     #[arg(long, value_name = "FILE", env = "GRAPHDECK_REPORT")]
     pub(super) report: Option<PathBuf>,

@@ -107,6 +107,7 @@ impl arguments::Run {
             report: self.report,
             all: false,
             append: false,
+            allow_remote: self.allow_remote,
             no_recorded_ids: false,
         })
     }

@@ -59,6 +59,20 @@ fn every_bad_input_is_told_in_words() {
 }
 
 #[test]
+fn other_machines_are_let_in_only_when_that_is_meant() {
+    let project = Project::new();
+    project.write("cassettes/run.json", include_str!("../../cassettes/user-statuses.json"));
+    let run =
+        |allow: &[&str]| project.run(&[&["replay", "run", "--listen", "0.0.0.0:0"], allow, &["--", "true"]].concat());
+    let refused = run(&[]);
+    assert_eq!(refused.code, Some(2));
+    insta::assert_snapshot!(refused.stderr);
+    let allowed = run(&["--allow-remote"]);
+    assert_eq!(allowed.code, Some(0), "{}", allowed.stderr);
+    assert!(allowed.stderr.contains("warning: 0.0.0.0:0 can be reached from other machines"), "{}", allowed.stderr);
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let project = Project::new();
     project.write("cassettes/user-statuses.json", DEMO);
