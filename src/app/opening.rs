@@ -1,7 +1,7 @@
 //! Opens sessions with the files that they need, and seals what they recorded.
 
 use super::progress::Progress;
-use super::sealing::{Begun, discard, exchanges_of, kept, load, resume, seal_take};
+use super::sealing::{adds_nothing, discard, exchanges_of, kept, load, resume, seal_take};
 use super::{Fault, complain, say};
 use crate::config::{self, Config};
 use crate::session::Session;
@@ -22,7 +22,7 @@ use crate::tape::route::Route;
 use crate::tape::scribe;
 use crate::tape::speaking::Policy;
 use crate::wire::upstream::Upstream;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -59,8 +59,8 @@ struct Deck {
     indexes: Mutex<HashMap<(String, String), Arc<Index>>>,
     /// Which session records a cassette; none any more where it is sealed.
     recorded_by: Mutex<HashMap<String, Option<Name>>>,
-    /// The takes of this run, and what each had at its begin.
-    begun: Mutex<HashMap<u64, Begun>>,
+    /// The takes of this run.
+    begun: Mutex<HashSet<u64>>,
     failed: AtomicBool,
     /// Whether sessions were named: the one without a name may then have had nothing to do.
     named: AtomicBool,
@@ -100,7 +100,7 @@ impl Opening {
 
     /// Removes the takes of a run that did not come to begin.
     pub(super) fn discard(&self, session: &Session) -> Result<(), Fault> {
-        self.0.with_take(session, |journal, take| discard(journal, take, self.0.begun_as(take))).map(drop)
+        self.0.with_take(session, |journal, take| discard(journal, take)).map(drop)
     }
 
     /// Where the recording of a session is kept that is not sealed.
@@ -206,12 +206,8 @@ impl Deck {
         self.recorded_by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begun(&self) -> MutexGuard<'_, HashMap<u64, Begun>> {
+    fn begun(&self) -> MutexGuard<'_, HashSet<u64>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begun_as(&self, take: u64) -> Begun {
-        self.begun().get(&take).copied().unwrap_or(Begun::Interrupted)
     }
 
     fn player(&self, name: &Name, cassette: &str, wanted: &Wanted) -> Result<Player, Fault> {
@@ -256,13 +252,14 @@ impl Deck {
     fn recorder(&self, recording: &Recording, name: &Name, cassette: &str) -> Result<Session, Fault> {
         let started = now();
         let journal = &recording.journal;
-        let (take, begun) = if recording.append {
-            let in_use = |take| self.begun().contains_key(&take);
+        let take = if recording.append {
+            let in_use = |take| self.begun().contains(&take);
             resume(&**journal, &self.cassettes, cassette, started.as_secs(), in_use)?
         } else {
-            (journal.begin(cassette, started.as_secs())?, Begun::New)
+            let beside = self.cassettes.digest(cassette)?;
+            journal.begin_with(cassette, started.as_secs(), beside, &[])?
         };
-        self.begun().insert(take, begun);
+        self.begun().insert(take);
         let settings = record::Settings {
             upstream: Arc::clone(&recording.upstream),
             store: Arc::<Journal>::clone(journal),
@@ -311,7 +308,7 @@ impl Deck {
                 return Ok(None);
             }
             // What is there is what was there.
-            if self.begun_as(take) == Begun::Copied(exchanges) {
+            if exchanges > 0 && adds_nothing(journal, take)? {
                 journal.remove(take)?;
                 let nothing = if matches!(session, Session::Auto(_)) { "missing" } else { "added" };
                 return Ok(Some((format!("nothing was {nothing}, so {name} stays as it was"), !failed)));

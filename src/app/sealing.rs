@@ -3,7 +3,7 @@
 use super::{Fault, say};
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
-use crate::store::takes::{self, Takes};
+use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::matching::Rules;
 use crate::tape::scribe;
@@ -58,33 +58,33 @@ pub(super) fn exchanges_of(store: &dyn Takes, take: u64) -> Result<u64, Fault> {
     Ok(store.takes()?.iter().find(|found| found.id == take).map_or(0, |found| found.exchanges))
 }
 
-/// What a take had when its recording began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begun {
-    /// Nothing.
-    New,
-    /// A copy of so many exchanges, which are sealed already.
-    Copied(u64),
-    /// What an interrupted recording left.
-    Interrupted,
-}
-
-/// The take that a recording continues: an interrupted one that is not in use, or a new one that begins with what is
-/// sealed.
+/// The take that a recording continues: an interrupted one that is not in use and was begun beside the cassette as it
+/// is now, or a new one that begins with what is sealed.
 pub(super) fn resume(
     store: &dyn Takes,
     cassettes: &Cassettes,
     name: &str,
     now: u64,
     in_use: impl Fn(u64) -> bool,
-) -> Result<(u64, Begun), Fault> {
-    let interrupted = |take: &takes::Take| take.cassette == name && take.exchanges > 0 && !in_use(take.id);
-    if let Some(take) = store.takes()?.into_iter().rfind(interrupted) {
-        say(format!("continuing the interrupted take {} of {name}, which has {}", take.id, count(take.exchanges)));
-        return Ok((take.id, Begun::Interrupted));
+) -> Result<u64, Fault> {
+    let beside = cassettes.digest(name)?;
+    let of_name = |take: &Take| take.cassette == name && take.exchanges > 0 && !in_use(take.id);
+    for take in store.takes()?.into_iter().rev().filter(of_name) {
+        let Take { id, exchanges, .. } = take;
+        if exchanges == take.copied {
+            // It has nothing but a copy of what was sealed.
+            store.remove(id)?;
+        } else if take.beside == beside {
+            say(format!("continuing the interrupted take {id} of {name}, which has {}", count(exchanges)));
+            return Ok(id);
+        } else {
+            say(format!(
+                "take {id} of {name} is not continued, since {name} has changed after it: graphdeck cassette export {name} --take {id}"
+            ));
+        }
     }
-    if !cassettes.contains(name)? {
-        return Ok((store.begin(name, now)?, Begun::New));
+    if beside.is_none() {
+        return Ok(store.begin(name, now)?);
     }
     let cassette = cassettes.load(name)?;
     let path = cassettes.path(name)?;
@@ -93,29 +93,28 @@ pub(super) fn resume(
             .map_err(|source| cassettes::Fault::Damaged { path: path.clone(), source })
     });
     let exchanges: Vec<_> = exchanges.collect::<Result<_, _>>()?;
-    let take = store.begin_with(name, now, &exchanges)?;
+    let take = store.begin_with(name, now, beside, &exchanges)?;
     say(format!("continuing {name}, which has {}", count(exchanges.len() as u64)));
-    Ok((take, Begun::Copied(exchanges.len() as u64)))
+    Ok(take)
 }
 
 /// Removes a take of a run that did not come to begin, unless there is more in it than is sealed.
-pub(super) fn discard(store: &dyn Takes, take: u64, begun: Begun) -> Result<(), Fault> {
-    let had = match begun {
-        Begun::New => 0,
-        Begun::Copied(exchanges) => exchanges,
-        Begun::Interrupted => return Ok(()),
-    };
-    if exchanges_of(store, take)? > had { Ok(()) } else { Ok(store.remove(take)?) }
+pub(super) fn discard(store: &dyn Takes, take: u64) -> Result<(), Fault> {
+    if adds_nothing(store, take)? { Ok(store.remove(take)?) } else { Ok(()) }
+}
+
+/// Whether a take has nothing but what was sealed when it was begun.
+pub(super) fn adds_nothing(store: &dyn Takes, take: u64) -> Result<bool, Fault> {
+    Ok(store.takes()?.iter().find(|found| found.id == take).is_none_or(|found| found.exchanges == found.copied))
 }
 
 /// Where a take is kept that was not sealed.
 pub(super) fn kept(store: &dyn Takes, take: u64, name: &str) -> Result<String, Fault> {
-    let exchanges = exchanges_of(store, take)?;
-    if exchanges == 0 {
+    if adds_nothing(store, take)? {
         store.remove(take)?;
         return Ok("nothing was recorded".to_owned());
     }
-    let kept = count(exchanges);
+    let kept = count(exchanges_of(store, take)?);
     Ok(format!("this take is kept, with {kept}: graphdeck cassette export {name} --take {take}"))
 }
 

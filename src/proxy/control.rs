@@ -29,7 +29,7 @@ struct Refusal(StatusCode, String);
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         let status = match fault {
-            Fault::Name(_) | Fault::Refused(_) | Fault::Cannot { .. } => StatusCode::BAD_REQUEST,
+            Fault::Name(_) | Fault::ProxyUser | Fault::Refused(_) | Fault::Cannot { .. } => StatusCode::BAD_REQUEST,
             Fault::Open(_) => StatusCode::CONFLICT,
             Fault::Unknown(_) => StatusCode::NOT_FOUND,
             Fault::TooMany => StatusCode::SERVICE_UNAVAILABLE,

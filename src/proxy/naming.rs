@@ -2,7 +2,7 @@
 
 use super::answer::Fault;
 use super::control;
-use crate::session::sessions::Name;
+use crate::session::sessions::{self, Name};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{HeaderName, PROXY_AUTHORIZATION};
@@ -24,7 +24,7 @@ pub fn by_proxy(headers: &HeaderMap) -> Result<Option<Name>, Fault> {
     }
     let decoded = BASE64.decode(credentials.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let user = decoded.as_deref().and_then(|decoded| decoded.split(':').next()).unwrap_or_default();
-    if user.is_empty() { Ok(None) } else { Ok(Some(Name::parse(user)?)) }
+    if user.is_empty() { Ok(None) } else { Ok(Some(Name::parse(user).map_err(|_| sessions::Fault::ProxyUser)?)) }
 }
 
 /// The session that a request names itself: in its header, or in its path where it is for the deck's own address. The

@@ -25,6 +25,7 @@ pub fn target<B>(front: &Front, via: &Via, request: &Request<B>) -> Result<Targe
         // The port may be the deck's own, where a name service was bent to it, so names alone are compared.
         (Via::As(target), Some(named)) if !split_port(named).0.eq_ignore_ascii_case(split_port(&target.host).0) => {
             let to = &target.host;
+            let named = named.rsplit('@').next().unwrap_or_default();
             Err(Fault::BadRequest(format!("the request is for `{named}`, but it came over a connection to {to}")))
         }
         (Via::As(target), _) => Ok(target.clone()),

@@ -5,7 +5,7 @@ use super::{HostKind, Target};
 use crate::store::takes::{self, Takes};
 use crate::tape::exchange::Exchange;
 use crate::tape::route::Route;
-use crate::tape::{graph, scribe};
+use crate::tape::{graph, redact, scribe};
 use crate::wire::message::{self, Body, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
@@ -118,7 +118,7 @@ impl Recorder {
         if self.selects(head.method.as_str(), head.uri.path(), target) {
             return self.record(head, body, target).await;
         }
-        let route = format!("{} {}", head.method, graph::route_template(head.uri.path()));
+        let route = format!("{} {}", head.method, redact::shown(&graph::route_template(head.uri.path())));
         let response = self.pass(head, body, target).await?;
         match target.kind {
             HostKind::Graph => self.tally.passed(route),
@@ -243,7 +243,7 @@ enum HoleState {
 
 impl<'a> Hole<'a> {
     fn open(tally: &'a Tally, head: &Parts, target: &Target) -> Self {
-        let request = format!("{} https://{}{}", head.method, target.host, head.uri.path());
+        let request = format!("{} https://{}{}", head.method, target.host, redact::shown(head.uri.path()));
         Self { tally, request, why: None, state: HoleState::Open }
     }
 

@@ -115,6 +115,33 @@ impl SessionReport {
         self.recorded + self.answered + self.missed + self.holes == 0
     }
 
+    /// Adds what happened in another session of this name and cassette.
+    pub fn absorb(&mut self, other: Self) {
+        self.recorded += other.recorded;
+        self.answered += other.answered;
+        self.repeats += other.repeats;
+        self.missed += other.missed;
+        self.misses.extend(other.misses);
+        self.misses.truncate(NAMED);
+        self.holes += other.holes;
+        self.hole_list.extend(other.hole_list);
+        self.hole_list.truncate(NAMED);
+        let unused: HashSet<u32> = other.unused_numbers.into_iter().collect();
+        let named = std::mem::take(&mut self.unused_list).into_iter().zip(&self.unused_numbers);
+        self.unused_list = named.filter(|(_, number)| unused.contains(number)).map(|(name, _)| name).collect();
+        self.unused_numbers.retain(|number| unused.contains(number));
+        self.unused = self.unused_numbers.len();
+        let pairs = [
+            (&mut self.ignored, other.ignored),
+            (&mut self.passed_through, other.passed_through),
+            (&mut self.tunnelled, other.tunnelled),
+            (&mut self.refused, other.refused),
+        ];
+        for (counts, others) in pairs {
+            others.into_iter().for_each(|(name, count)| *counts.entry(name).or_default() += count);
+        }
+    }
+
     /// Whether anything went past the tape.
     fn let_something_past(&self) -> bool {
         !(self.passed_through.is_empty() && self.tunnelled.is_empty() && self.refused.is_empty())

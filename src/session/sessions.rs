@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{Notify, OnceCell};
 
@@ -28,7 +29,10 @@ impl Name {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         let good = !text.is_empty() && text.len() <= LONGEST && text.bytes().all(plain) && !text.starts_with('.');
-        if good { Ok(Self(text.to_owned())) } else { Err(Fault::Name(text.chars().take(LONGEST + 1).collect())) }
+        // What is shown of it is plain: it may come from anywhere.
+        let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+        let told = || Fault::Name(text.chars().take(LONGEST + 1).map(shown).collect());
+        if good { Ok(Self(text.to_owned())) } else { Err(told()) }
     }
 
     /// The name as a text.
@@ -79,6 +83,9 @@ pub enum Fault {
         "`{0}` is no name of a session: it has letters, digits, `.`, `_` and `-`, {LONGEST} at most, and begins with no `.`"
     )]
     Name(String),
+    /// The user of the proxy's address is none. It is not shown: it may be a credential for another proxy.
+    #[error("the user part of the proxy's address is no name of a session: it has letters, digits, `.`, `_` and `-`")]
+    ProxyUser,
     /// There is one of that name already.
     #[error("the session `{0}` is open already: close it first, or reset it")]
     Open(Name),
@@ -136,8 +143,10 @@ pub struct Sessions {
     closed: Mutex<Vec<SessionReport>>,
     /// What went wrong when sessions were closed.
     failed: Mutex<Vec<Fault>>,
-    /// Told when a session has been closed.
+    /// Told when a session has been opened or closed.
     done: Notify,
+    /// Whether the run ends, and opens no more of them.
+    ending: AtomicBool,
 }
 
 impl Sessions {
@@ -148,7 +157,16 @@ impl Sessions {
         let first = Slot { wanted: Wanted::default(), session, closing: false };
         let open = RwLock::new(BTreeMap::from([(Name::default(), first)]));
         let (closed, failed) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { mode, cassette: cassette.to_owned(), opener, open, closed, failed, done: Notify::new() })
+        Arc::new(Self {
+            mode,
+            cassette: cassette.to_owned(),
+            opener,
+            open,
+            closed,
+            failed,
+            done: Notify::new(),
+            ending: AtomicBool::new(false),
+        })
     }
 
     /// What the run does.
@@ -201,6 +219,9 @@ impl Sessions {
             Some(slot) if slot.closing => return Err(closing(name)),
             Some(_) if new => return Err(Fault::Open(name.clone())),
             Some(slot) => return Ok(slot.clone()),
+            None if self.ending.load(Ordering::Relaxed) => {
+                return Err(Fault::Refused("the deck is about to end".to_owned()));
+            }
             None if open.len() >= MOST => return Err(Fault::TooMany),
             None => {}
         }
@@ -224,14 +245,20 @@ impl Sessions {
             let made = self.opener.open(name, &slot.wanted).await;
             made.map(Arc::new).map_err(|why| Fault::Cannot { name: name.clone(), why })
         });
-        match made.await {
-            Ok(session) => Ok(Arc::clone(session)),
+        let made = made.await.cloned();
+        if made.is_ok() {
+            self.done.notify_waiters();
+        }
+        match made {
+            Ok(session) => Ok(session),
             Err(fault) => {
                 let mut open = self.slots_mut();
                 let same = open.get(name).is_some_and(|found| Arc::ptr_eq(&found.session, &slot.session));
                 if same && !slot.session.initialized() {
                     open.remove(name);
                 }
+                drop(open);
+                self.done.notify_waiters();
                 Err(fault)
             }
         }
@@ -250,11 +277,14 @@ impl Sessions {
         let (old, slot) = {
             let mut open = self.slots_mut();
             let slot = open.get_mut(name).ok_or_else(|| Fault::Unknown(name.clone()))?;
+            if slot.closing {
+                return Err(closing(name));
+            }
             let old = std::mem::take(&mut slot.session);
             (old, slot.clone())
         };
-        if let Some(old) = old.get().map(|session| session.report()).filter(|report| !report.is_idle()) {
-            self.closed().push(old);
+        if let Some(old) = old.get() {
+            self.keep(old.report());
         }
         self.fill(name, slot).await
     }
@@ -281,9 +311,14 @@ impl Sessions {
         };
         let (sessions, name) = (Arc::clone(self), name.clone());
         let closed = tokio::spawn(async move {
-            let ended = sessions.end(&name, &session).await;
+            // In a task of its own, so that even a panic in it leaves nobody waiting.
+            let ending = {
+                let (sessions, name, session) = (Arc::clone(&sessions), name.clone(), Arc::clone(&session));
+                tokio::spawn(async move { sessions.end(&name, &session).await })
+            };
+            let ended = ending.await.unwrap_or_else(|why| Err(Fault::Refused(format!("the session `{name}`: {why}"))));
             let report = session.report();
-            sessions.closed().push(report.clone());
+            sessions.keep(report.clone());
             let ended = ended.map_err(|why| {
                 let told = Fault::Refused(why.to_string());
                 sessions.failed.lock().unwrap_or_else(PoisonError::into_inner).push(why);
@@ -302,9 +337,14 @@ impl Sessions {
 
     /// Ends every session that is open, the one without a name first, and tells what went wrong, now or before.
     pub async fn end_all(&self) -> Vec<Fault> {
+        {
+            // Under the lock, so that no place is made after it.
+            let _open = self.slots_mut();
+            self.ending.store(true, Ordering::Relaxed);
+        }
         loop {
             let done = self.done.notified();
-            if !self.slots().values().any(|slot| slot.closing) {
+            if !self.slots().values().any(|slot| slot.closing || !slot.session.initialized()) {
                 break;
             }
             done.await;
@@ -314,6 +354,15 @@ impl Sessions {
             failed.extend(self.end(&name, &session).await.err());
         }
         failed
+    }
+
+    /// Keeps what happened in a session that is no more, with what happened in others of its name.
+    fn keep(&self, report: SessionReport) {
+        let mut closed = self.closed();
+        match closed.iter_mut().find(|kept| kept.name == report.name && kept.cassette == report.cassette) {
+            Some(kept) => kept.absorb(report),
+            None => closed.push(report),
+        }
     }
 
     fn closed(&self) -> MutexGuard<'_, Vec<SessionReport>> {
@@ -337,7 +386,13 @@ impl Sessions {
     #[must_use]
     pub fn report(&self) -> Report {
         let mut reports: Vec<SessionReport> = self.all().iter().map(|(_, session)| session.report()).collect();
-        reports.extend(self.closed().iter().cloned());
+        for closed in self.closed().iter() {
+            let same = |report: &&mut SessionReport| report.name == closed.name && report.cassette == closed.cassette;
+            match reports.iter_mut().find(same) {
+                Some(report) => report.absorb(closed.clone()),
+                None => reports.push(closed.clone()),
+            }
+        }
         Report::of(self.mode, &self.cassette, reports)
     }
 }

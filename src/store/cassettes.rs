@@ -95,6 +95,19 @@ impl Cassettes {
         Ok(self.path(name)?.is_file())
     }
 
+    /// The digest of a cassette's file; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest(&self, name: &str) -> Result<Option<String>, Fault> {
+        let path = self.path(name)?;
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(blake3::hash(&bytes).to_hex().to_string())),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(io_fault(&path, "read", source)),
+        }
+    }
+
     /// Reads a cassette.
     ///
     /// # Errors

@@ -35,6 +35,10 @@ pub struct Journal {
 struct TakeRow {
     cassette: String,
     started: u64,
+    #[serde(default)]
+    copied: u64,
+    #[serde(default)]
+    beside: Option<String>,
 }
 
 impl Journal {
@@ -140,8 +144,14 @@ impl Journal {
 }
 
 impl Takes for Journal {
-    fn begin_with(&self, cassette: &str, started: u64, exchanges: &[Taped<Exchange>]) -> Result<u64, Fault> {
-        let take = TakeRow { cassette: cassette.to_owned(), started };
+    fn begin_with(
+        &self,
+        cassette: &str,
+        started: u64,
+        beside: Option<String>,
+        exchanges: &[Taped<Exchange>],
+    ) -> Result<u64, Fault> {
+        let take = TakeRow { cassette: cassette.to_owned(), started, copied: exchanges.len() as u64, beside };
         let take = serde_json::to_vec(&take).expect("a take prints to memory");
         let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &scribe::row(exchange)?));
         let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
@@ -181,7 +191,8 @@ impl Takes for Journal {
             let id = take_number(&key).ok_or_else(|| self.damaged("a key is no key"))?;
             let row: TakeRow =
                 serde_json::from_slice(&value).map_err(|why| self.damaged(format!("take {id}: {why}")))?;
-            Ok(Take { id, cassette: row.cassette, started: row.started, exchanges: self.count(id)? })
+            let TakeRow { cassette, started, copied, beside } = row;
+            Ok(Take { id, cassette, started, exchanges: self.count(id)?, copied, beside })
         };
         rows.into_iter().map(take).collect()
     }
@@ -289,7 +300,7 @@ mod tests {
         journal.close(first).unwrap();
         journal.remove(first).unwrap();
         let copied: Vec<_> = (0..3000).map(|n| exchange(&format!("{{\"n\":{n}}}"))).collect();
-        let second = journal.begin_with("b", 0, &copied).unwrap();
+        let second = journal.begin_with("b", 0, None, &copied).unwrap();
         assert_ne!(first, second);
         assert_eq!(journal.read(second).unwrap(), copied);
         append(&journal, second, u64::MAX, &exchange("last"));

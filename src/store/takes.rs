@@ -16,6 +16,10 @@ pub struct Take {
     pub started: u64,
     /// The number of exchanges in it.
     pub exchanges: u64,
+    /// How many of these it had when it was begun.
+    pub copied: u64,
+    /// The digest of the cassette that stood when it was begun; `None` where there was none.
+    pub beside: Option<String>,
 }
 
 /// The answer to an append: it comes when the exchange is on the disk.
@@ -28,15 +32,21 @@ pub trait Takes: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the store cannot be written.
     fn begin(&self, cassette: &str, started: u64) -> Result<u64, Fault> {
-        self.begin_with(cassette, started, &[])
+        self.begin_with(cassette, started, None, &[])
     }
 
     /// Begins a take that has these exchanges from the start: all of them, or it is not begun. No number of a take is
-    /// given twice.
+    /// given twice. `beside` is the digest of the cassette that stands when it begins.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn begin_with(&self, cassette: &str, started: u64, exchanges: &[Taped<Exchange>]) -> Result<u64, Fault>;
+    fn begin_with(
+        &self,
+        cassette: &str,
+        started: u64,
+        beside: Option<String>,
+        exchanges: &[Taped<Exchange>],
+    ) -> Result<u64, Fault>;
 
     /// Adds an exchange. `arrival` orders the exchanges of a take by when their requests came.
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;

@@ -173,7 +173,7 @@ pub(super) fn said(
 }
 
 fn at<'a>(varying: &'a [Varying], place: &Place) -> Option<&'a str> {
-    let found = varying.binary_search_by(|varying| varying.place.cmp(place)).ok()?;
+    let found = varying.binary_search_by(|varying| varying.place.walked(place)).ok()?;
     Some(varying[found].literal.as_str())
 }
 

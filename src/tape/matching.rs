@@ -201,7 +201,7 @@ impl Reading {
         let exact = shape(leaves.iter(), rules, &known);
         let varying = leaves.iter().filter_map(|leaf| Some(Varying::of(leaf, applied.ignores(&leaf.place)?)));
         let mut varying: Vec<Varying> = varying.collect();
-        varying.sort_by(|a, b| a.place.cmp(&b.place));
+        varying.sort_by(|a, b| a.place.walked(&b.place));
         let loose = if varying.is_empty() {
             exact.clone()
         } else {

@@ -48,9 +48,13 @@ fn say(value: &Value, is_id: bool, way: &mut Way, ignored: &[PlacePattern], said
             let mut members: Vec<_> = members.iter().collect();
             members.sort_unstable_by_key(|(name, _)| *name);
             for (name, member) in members {
+                way.push(Some(name.clone()));
+                if ignored.iter().any(|pattern| pattern.covers_way(way)) {
+                    way.pop();
+                    continue;
+                }
                 said.push_str(name);
                 said.push('\0');
-                way.push(Some(name.clone()));
                 say(member, graph::is_id_field(name), way, ignored, said);
                 way.pop();
             }
@@ -101,6 +105,7 @@ mod tests {
             sorted(r#"{"items":[{"at":9,"n":2},{"at":3,"n":1}]}"#),
             r#"{"items":[{"at":3,"n":1},{"at":9,"n":2}]}"#
         );
+        assert_eq!(sorted(r#"{"items":[{"at":9,"n":2},{"n":1}]}"#), r#"{"items":[{"n":1},{"at":9,"n":2}]}"#);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Places of a message, and the patterns by which rules name them.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Where a value stands in a message, in the words of config rules, misses and reports.
@@ -32,6 +33,30 @@ impl fmt::Display for Place {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),
             Self::Body => f.write_str("body"),
+        }
+    }
+}
+
+impl Place {
+    /// The order of places in a walk of a message: elements of arrays by their numbers.
+    #[must_use]
+    pub fn walked(&self, other: &Self) -> Ordering {
+        let (Self::Json(one), Self::Json(two)) = (self, other) else { return self.cmp(other) };
+        let step = |a: &str, b: &str| match (a.parse::<u64>(), b.parse::<u64>()) {
+            (Ok(a), Ok(b)) => a.cmp(&b),
+            _ => a.cmp(b),
+        };
+        let (mut ones, mut twos) = (one.split('/'), two.split('/'));
+        loop {
+            match (ones.next(), twos.next()) {
+                (None, None) => return one.cmp(two),
+                (None, Some(_)) => return Ordering::Less,
+                (Some(_), None) => return Ordering::Greater,
+                (Some(a), Some(b)) => match step(a, b) {
+                    Ordering::Equal => {}
+                    unequal => return unequal,
+                },
+            }
         }
     }
 }
@@ -129,6 +154,16 @@ pub struct IdPlaces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elements_are_in_the_order_of_their_numbers() {
+        let mut places = ["/items/10/at", "/items/2/at", "/a", "/items/2"].map(|pointer| Place::Json(pointer.into()));
+        places.sort_by(Place::walked);
+        assert_eq!(
+            places.map(|place| place.to_string()),
+            ["json:/a", "json:/items/2", "json:/items/2/at", "json:/items/10/at"]
+        );
+    }
 
     #[test]
     fn patterns_cover_a_place_and_what_stands_in_it() {

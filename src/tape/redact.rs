@@ -28,6 +28,16 @@ pub fn response(response: &mut Response) {
     body(&mut response.body);
 }
 
+/// The path of an address as it may be shown: without secrets, and with nothing that a terminal would act on.
+#[must_use]
+pub fn shown(path: &str) -> String {
+    target(path)
+        .unwrap_or_else(|| path.to_owned())
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
 /// An address without its secrets, if there are any: as they stand, and as they read when they are decoded.
 fn target(target: &str) -> Option<String> {
     let clean = secrets::without_in(target);

@@ -22,14 +22,15 @@ macro_rules! json_fields {
         concat!(
             "client_?secret|secret_?text|client_?assertion|password|current_?password|new_?password|pass_?phrase|",
             "access_?token|refresh_?token|id_?token|bearer_?token|api_?key|account_?key|shared_?access_?key|",
-            "private_?key|pre_?shared_?key|connection_?string"
+            "private_?key|pre_?shared_?key|connection_?string|password_?base64|temporary_?access_?pass|client_?state|",
+            "encryption_?key|mac_?key|token|token_?value|unlock_?pin|activation_?lock_?bypass_?code|key_?material"
         )
     };
 }
 
 /// Members and options whose values are secrets, wherever they stand. `code` is one in forms and queries only: in JSON
 /// it says what went wrong.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     Rule {
         name: "json-field",
         pattern: concat!(r#"(?i)"(?:"#, json_fields!(), r#")"\s*:\s*"(?P<secret>(?:[^"\\]|\\(?s:.))+)"#),
@@ -46,24 +47,33 @@ const RULES: [Rule; 16] = [
     Rule {
         name: "form-field",
         pattern: concat!(
-            r#"(?i)(?:^|[?&;\s"'=/])(?:client_?secret|client_?assertion|password|pwd|access_?token|refresh_?token|id_?token|"#,
-            r#"api_?key|subscription-key|code|sig|device_code|code_verifier)=(?P<secret>[^&;\s"'<>\\]+)"#
+            r#"(?i)(?:^|[?&;\s"'=/])(?:client_?secret|client_?assertion|password|access_?token|refresh_?token|id_?token|"#,
+            r#"api_?key|subscription-key|code_verifier)=(?P<secret>[^=~&;\s"'<>\\][^&;\s"'<>\\]*)"#
         ),
+    },
+    // These are words of other meanings too: they count where a form or a query has its fields.
+    Rule {
+        name: "form-field-of-a-form",
+        pattern: r#"(?i)(?:^|[?&])(?:code|sig|pwd|device_code)=(?P<secret>[^=~&;\s"'<>\\][^&;\s"'<>\\]*)"#,
     },
     Rule {
         name: "multipart-field",
         pattern: concat!(
-            r#"(?i)name="?(?:client_?secret|client_?assertion|password|access_?token|refresh_?token|id_?token|api_?key|code)"?"#,
-            r#"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<secret>[^\r\n]+)"#
+            r#"(?i)content-disposition:[^\r\n]*[;\s]name="?(?:client_?secret|client_?assertion|password|access_?token|"#,
+            r#"refresh_?token|id_?token|api_?key|code)"?[ \t]*(?:;[^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<secret>[^\r\n]+)"#
         ),
     },
     Rule { name: "www-authenticate-claims", pattern: r#"(?i)claims=\\*"(?P<secret>[A-Za-z0-9+/=_-]{16,})"# },
     Rule { name: "jwt", pattern: r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)+" },
     Rule { name: "bearer-token", pattern: r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[A-Za-z0-9._~+/-]{20,}=*)" },
     Rule { name: "refresh-token", pattern: r"\b[01]\.A[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)*\.[A-Za-z0-9_-]{40,}" },
+    // What a PEM holds, and no more: the text around it stays. Its line ends may be escaped.
     Rule {
         name: "private-key",
-        pattern: r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.)*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+        pattern: concat!(
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,]|\\r|\\n|\\u000[ad])*",
+            r"(?:-----END [A-Z0-9 ]*PRIVATE KEY-----)?"
+        ),
     },
     Rule { name: "sas-signature", pattern: r"(?i)(?:\?|&|%26|;|\b)sig(?:=|%3d)(?P<secret>[A-Za-z0-9%+/=_-]{20,})" },
     Rule { name: "azure-client-secret", pattern: r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}" },
@@ -165,7 +175,13 @@ mod tests {
                 "grant_type=x&client_secret=a%2Bb&scope=y".into(),
                 "grant_type=x&client_secret=REDACTED&scope=y",
             ),
-            ("form-field", "https://h/cb?code=0.abc&state=1".into(), "https://h/cb?code=REDACTED&state=1"),
+            ("form-field-of-a-form", "https://h/cb?code=0.abc&state=1".into(), "https://h/cb?code=REDACTED&state=1"),
+            ("json-field", r#"{"passwordBase64":"UEBzcw=="}"#.into(), r#"{"passwordBase64":"REDACTED"}"#),
+            (
+                "private-key",
+                r#"{"notes":"paste from -----BEGIN PRIVATE KEY-----\nMIIE\n","next":"kept"}"#.into(),
+                r#"{"notes":"paste from REDACTED","next":"kept"}"#,
+            ),
             (
                 "multipart-field",
                 "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2\r\n--b".into(),
@@ -232,6 +248,8 @@ mod tests {
             "020286da-41c6-4700-8e2b-822e444187c3_0385114b-b48f-4800-a046-f249eaba24b1",
             "AAMkADYCQM0GfRAAAcrRD-AAA=",
             "https://graph.microsoft.com/v1.0/users?$skiptoken=RFNwdAIAAQAAAB86dXNlckBleGFtcGxlLmNvbQ",
+            r#"{"Query":"DeviceEvents | where code==404 and exit code=5"}"#,
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"passwords.csv\"\r\n\r\na,b\r\n--b--",
             r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize""#,
             "2017-01-01T00:00:17.7769392-08:00",
             r##"{"@odata.type":"#microsoft.graph.deviceConfigurationUserStatus","userPrincipalName":"a@b.c"}"##,

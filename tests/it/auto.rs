@@ -74,6 +74,25 @@ async fn other_ids_are_asked_of_graph_and_what_failed_is_kept() {
     assert!(!project.run(&["cassette", "ls"]).stdout.contains("interrupted"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_take_of_before_does_not_replace_a_newer_cassette() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let script = "curl -sf -o /dev/null -H 'content-type: application/json' -d '{\"userDisplayName\":\"'$0'\"}' \
+                  $GRAPHDECK_URL/beta/deviceManagement/deviceConfigurations/x/userStatuses; exit $1";
+    let record = |name: &str, code: &str, options: &[&str]| {
+        project.record_command("run", &graph, options, &["sh", "-c", script, name, code])
+    };
+    assert_eq!(record("Ada", "0", &[]).code, Some(0));
+    let failed = record("Bob", "5", &[]);
+    assert!(failed.stderr.contains("this take is kept, with 1 exchange"), "{}", failed.stderr);
+    assert_eq!(record("Cyd", "0", &[]).code, Some(0), "a newer recording is sealed");
+    let appended = record("Dan", "0", &["--append"]);
+    assert!(appended.stderr.contains("of run is not continued, since run has changed after it"), "{}", appended.stderr);
+    assert!(appended.stderr.contains("recorded 2 exchanges"), "{}", appended.stderr);
+    let cassette = project.cassette("run");
+    assert!(cassette.contains("Cyd") && cassette.contains("Dan") && !cassette.contains("Bob"));
+}
+
 #[test]
 fn in_ci_it_runs_only_when_that_is_meant() {
     let project = Project::new();
