@@ -279,7 +279,7 @@ impl Deck {
         // What is played may be asked about at Graph next, which knows only the ids that it gave out.
         let manner = Manner { policy: Policy::Recorded, strict: false, verbatim: true };
         let player = Player::new(Arc::new(index), manner, Arc::clone(&tally));
-        Ok(Session::Auto(Box::new(Auto { player, recorder: Recorder::new(settings, tally) })))
+        Ok(Session::Auto(Box::new(Auto::new(player, Recorder::new(settings, tally)))))
     }
 
     fn with_take<T>(

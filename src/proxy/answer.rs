@@ -109,7 +109,9 @@ async fn play_or_record(
                 if let Ok(played) = auto.player.find(&request) {
                     return Ok(spoken(played, mark));
                 }
-                warn_of_old_ids(&auto.player.minted_ids(&request), &request);
+                if let Some(id) = auto.old_id(&request) {
+                    warn_of_old_id(&id, &request);
+                }
             }
             message::full(bytes)
         }
@@ -119,13 +121,11 @@ async fn play_or_record(
 }
 
 /// Says that Graph is asked about what the tape told of: it may have forgotten it since.
-fn warn_of_old_ids(ids: &[String], request: &crate::tape::exchange::Request) {
-    if let Some(id) = ids.first() {
-        let (method, url) = (&request.method, request.url());
-        tracing::warn!(
-            "{method} {url} goes to Graph with {id}, which is from the tape: if Graph knows it no more, record all anew with `graphdeck record`"
-        );
-    }
+fn warn_of_old_id(id: &str, request: &crate::tape::exchange::Request) {
+    let (method, url) = (&request.method, request.url());
+    tracing::warn!(
+        "{method} {url} goes to Graph with {id}, which is from the tape: if Graph knows it no more, record all anew with `graphdeck record`"
+    );
 }
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.

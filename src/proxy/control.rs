@@ -122,7 +122,8 @@ struct New {
 
 async fn page(front: &Front, local: SocketAddr, request: Request<Body>) -> Result<Response<Body>, Refusal> {
     let path = request.uri().path();
-    let path = path.strip_prefix(ROOT).unwrap_or_else(|| path.trim_start_matches('/')).to_owned();
+    let page = path.strip_prefix(ROOT.trim_end_matches('/')).unwrap_or(path);
+    let path = page.trim_start_matches('/').to_owned();
     let (method, sessions) = (request.method().clone(), &front.sessions);
     let steps: Vec<&str> = path.split('/').collect();
     // What HEAD asks for is sent without its body by the server.
