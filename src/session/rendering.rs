@@ -91,17 +91,8 @@ pub fn markdown(report: &Report, strict: bool) -> String {
     page += "| session | cassette | answered | repeats | missed | unused | recorded | holes |\n";
     page += "|---|---|--:|--:|--:|--:|--:|--:|\n";
     for session in &report.sessions {
-        page += &format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
-            session.name,
-            session.cassette,
-            session.answered,
-            session.repeats,
-            session.missed,
-            session.unused,
-            session.recorded,
-            session.holes
-        );
+        let cells: String = session.counts().iter().map(|(_, count)| format!(" {count} |")).collect();
+        page += &format!("| {} | {} |{cells}\n", session.name, session.cassette);
     }
     for (session, miss) in report.misses().take(SHOWN) {
         page += &format!("\n<details><summary>{}: {}</summary>\n\n", escaped(session), escaped(&miss.request));

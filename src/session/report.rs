@@ -115,6 +115,19 @@ impl SessionReport {
         self.recorded + self.answered + self.missed + self.holes == 0
     }
 
+    /// What a table tells of it, with the heads of its columns.
+    #[must_use]
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
+        [
+            ("answered", self.answered),
+            ("repeats", self.repeats),
+            ("missed", self.missed),
+            ("unused", self.unused as u64),
+            ("recorded", self.recorded),
+            ("holes", self.holes),
+        ]
+    }
+
     /// Adds what happened in another session of this name and cassette.
     pub fn absorb(&mut self, other: Self) {
         self.recorded += other.recorded;
@@ -263,22 +276,13 @@ impl Report {
             return Vec::new();
         }
         let width = self.sessions.iter().map(|session| session.name.chars().count()).max().unwrap_or(0).max(7);
-        let mut lines = vec![format!(
-            "{:width$}  {:>8} {:>7} {:>6} {:>6} {:>8} {:>5}",
-            "session", "answered", "repeats", "missed", "unused", "recorded", "holes"
-        )];
-        lines.extend(self.sessions.iter().map(|session| {
-            format!(
-                "{:width$}  {:>8} {:>7} {:>6} {:>6} {:>8} {:>5}",
-                session.name,
-                session.answered,
-                session.repeats,
-                session.missed,
-                session.unused,
-                session.recorded,
-                session.holes
-            )
-        }));
+        let row = |name: &str, cells: Vec<String>| format!("{name:width$} {}", cells.concat());
+        let head = |(head, _): (&str, u64)| format!(" {head:>8}");
+        let cell = |(_, count): (&str, u64)| format!(" {count:>8}");
+        let mut lines = vec![row("session", self.sessions[0].counts().into_iter().map(head).collect())];
+        let told =
+            self.sessions.iter().map(|session| row(&session.name, session.counts().into_iter().map(cell).collect()));
+        lines.extend(told);
         lines
     }
 

@@ -271,7 +271,7 @@ impl Sessions {
     /// When there is no such session, or it records.
     pub async fn reset(self: &Arc<Self>, name: &Name) -> Result<Arc<Session>, Fault> {
         if self.mode.reaches_graph() {
-            let why = "a recording cannot be taken back: close the session, and open it again";
+            let why = "a recording cannot be taken back: close the session, and record under another name";
             return Err(Fault::Refused(why.to_owned()));
         }
         let (old, slot) = {

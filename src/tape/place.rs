@@ -89,6 +89,10 @@ impl PlacePattern {
             return http::HeaderName::try_from(name).ok().map(|name| Self::Header(name.as_str().to_owned()));
         }
         let pointer = text.strip_prefix("json:")?.strip_prefix('/')?;
+        // In a pointer `~` begins `~0` or `~1` (RFC 6901 section 3).
+        if pointer.split('~').skip(1).any(|after| !after.starts_with(['0', '1'])) {
+            return None;
+        }
         let step = |text: &str| (text != "*").then(|| text.to_owned());
         Some(Self::Json(pointer.split('/').map(step).collect()))
     }
@@ -176,7 +180,7 @@ mod tests {
         for text in ["json:/value/*/a~1b", "query:$top", "header:prefer"] {
             assert_eq!(PlacePattern::parse(text).unwrap().to_string(), text);
         }
-        for bad in ["json:", "json:a", "query:", "header:", "header:a b", "x"] {
+        for bad in ["json:", "json:a", "json:/a~2", "json:/a~", "query:", "header:", "header:a b", "x"] {
             assert_eq!(PlacePattern::parse(bad), None, "{bad}");
         }
     }

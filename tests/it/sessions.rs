@@ -127,7 +127,11 @@ async fn each_records_a_cassette_of_its_own_and_plays_it_by_its_name() {
     assert!(why.contains("`.hidden` is no name of a session"), "{why}");
     let ended = deck.stop();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("three           1       0      1      0        0     0"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("three           1        0        1        0        0        0"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
