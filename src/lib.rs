@@ -21,11 +21,15 @@
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
 //!   written.rs           as it is written, each key with its line
+//!   values.rs            hosts and addresses in it
 //!
 //! proxy/               FLOOR 4: what listens
 //!   server.rs            one port: accepts, and ends without cutting an exchange off
 //!   connection.rs        one connection: TLS, HTTP, tunnels
 //!   preface.rs           its first bytes
+//!   protocol.rs          HTTP/1 or HTTP/2 on it, within limits
+//!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
+//!   activity.rs          whether anything happens on it
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form
 //!   naming.rs            which session a request belongs to
@@ -53,10 +57,12 @@
 //!   cassettes.rs         cassette files
 //! wire/                FLOOR 2: the network seen from inside
 //!   message.rs           HTTP messages, streamed, held, owned
+//!   framing.rs           where an HTTP/1 request ends
 //!   coding.rs            content codings
 //!   tls.rs               the crypto provider, roots, trust bundles
 //!   authority.rs         the root certificate and the leaves it signs
 //!   upstream.rs          the way to the real Graph
+//!   reach.rs             which other hosts may be reached
 //!
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back

@@ -106,7 +106,7 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, pass_on};
+pub use system::{exit_code, is_in_foreground, pass_on, raise_open_files};
 
 #[cfg(unix)]
 mod system {
@@ -125,6 +125,14 @@ mod system {
             tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(meaning).is_ok() {} });
         }
         Ok(())
+    }
+
+    /// Raises how many files this process may have open at once, connections among them, to what its user may have.
+    pub fn raise_open_files() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        // With what there is it works as well, for fewer connections at once.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
 
     /// Whether this process and its children are what a terminal's keys are for.
@@ -167,6 +175,9 @@ mod system {
         });
         Ok(())
     }
+
+    /// Does nothing: there is no such limit.
+    pub fn raise_open_files() {}
 
     /// Always: the console tells every program in it of Ctrl-C.
     #[must_use]

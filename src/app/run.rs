@@ -3,9 +3,9 @@
 use super::opening::{Opening, Recording};
 use super::{Fault, complain, say, telling};
 use crate::child::{self, Ended, Trust};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::platform::{self, Signals};
-use crate::proxy::front::{Front, Hosts};
+use crate::proxy::front::{Front, Hosts, Limits};
 use crate::proxy::server;
 use crate::session::report::Mode;
 use crate::session::sessions::Sessions;
@@ -14,6 +14,8 @@ use crate::store::journal::Journal;
 use crate::tape::graph;
 use crate::tape::route::Route;
 use crate::wire::authority::{self, Authority};
+use crate::wire::framing::HeadLimits;
+use crate::wire::reach::Reach;
 use crate::wire::upstream::{self, Upstream};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -128,7 +130,20 @@ fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<
         sign_in: graph::SIGN_IN_HOSTS.map(str::to_owned).into(),
         reverse: config.reverse.clone(),
     };
-    Arc::new(Front { sessions, authority, hosts, body_limit: config.body_limit, patience: config.client_timeout })
+    let (body_limit, patience, limits) = (config.body_limit, config.client_timeout, limits(&config.limits));
+    Arc::new(Front { sessions, authority, hosts, body_limit, patience, limits })
+}
+
+fn limits(config: &config::Limits) -> Limits {
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Limits {
+        head: HeadLimits { bytes: count(config.header_bytes), headers: count(config.headers) },
+        connections: count(config.connections),
+        requests_per_connection: config.requests_per_connection,
+        handshake_timeout: Duration::from_secs(config.handshake_timeout),
+        header_timeout: Duration::from_secs(config.header_timeout),
+        idle_timeout: Duration::from_secs(config.idle_timeout),
+    }
 }
 
 fn upstream(config: &Config) -> Result<Upstream, Fault> {
@@ -137,7 +152,10 @@ fn upstream(config: &Config) -> Result<Upstream, Fault> {
         Some(path) => read_roots(path)?,
     };
     let timeout = Duration::from_secs(config.timeout);
-    Ok(Upstream::new(upstream::Settings { connect_to: config.connect_to.clone(), extra_roots, timeout }))
+    let known = graph::SIGN_IN_HOSTS.map(str::to_owned).into_iter().chain(config.hosts.clone());
+    let known = known.chain([config.reverse.clone()]).collect();
+    let reach = Reach { known, tunnels: config.tunnels.clone() };
+    Ok(Upstream::new(upstream::Settings { connect_to: config.connect_to.clone(), extra_roots, timeout, reach }))
 }
 
 fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
@@ -171,7 +189,11 @@ async fn listen(address: &str, allow_remote: bool) -> Result<TcpListener, Fault>
 async fn serve(listener: TcpListener, front: &Arc<Front>, run: &Run, mut signals: Signals) -> Result<Ended, Fault> {
     let address = listener.local_addr().map_err(Fault::System)?;
     let child = match run.command.as_slice() {
-        [] => None,
+        [] => {
+            // A program inherits the limits of the deck, and some do badly with others than they know.
+            platform::raise_open_files();
+            None
+        }
         command => {
             let trust = Trust::write(&front.authority)?;
             let variables = child::environment(reachable(address), &front.authority, &trust);

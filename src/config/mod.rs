@@ -1,5 +1,6 @@
 //! `config.toml`: as it is written, then as it is meant; every fault is told at once.
 
+mod values;
 mod written;
 
 use crate::tape::matching::{Repeat, Rule, Rules};
@@ -10,6 +11,8 @@ use crate::tape::{graph, redact};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+pub use values::{check_address, parse_connect_to};
+use values::{check_host, parse_tunnel};
 use written::{At, Written, WrittenRule};
 
 /// The shipped file, which holds every default.
@@ -30,12 +33,16 @@ pub struct Config {
     pub body_limit: usize,
     /// How long a client may take for its next step.
     pub client_timeout: Duration,
+    /// How much a client may ask for.
+    pub limits: Limits,
     /// The endpoints of Graph, in lower case.
     pub hosts: Vec<String>,
     /// The endpoint that the deck's own address stands for.
     pub reverse: String,
     /// What is recorded.
     pub routes: Vec<Route>,
+    /// Hosts and ports that are reached though they are not public, or not at the port of HTTPS.
+    pub tunnels: Vec<(String, u16)>,
     /// Addresses in place of resolving.
     pub connect_to: HashMap<String, String>,
     /// A file of more roots for the upstream.
@@ -50,6 +57,25 @@ pub struct Config {
     pub seed: String,
     /// The places that need not be equal.
     pub rules: Rules,
+}
+
+/// How much one client may ask for, and how long it may take: bytes, counts and seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The head of a request, in bytes.
+    pub header_bytes: u64,
+    /// The headers of a request.
+    pub headers: u64,
+    /// The connections at once.
+    pub connections: u64,
+    /// The requests of one connection.
+    pub requests_per_connection: u64,
+    /// The first bytes of a connection, and the handshake of TLS, in seconds.
+    pub handshake_timeout: u64,
+    /// The head of a request, in seconds.
+    pub header_timeout: u64,
+    /// A connection on which nothing happens, in seconds.
+    pub idle_timeout: u64,
 }
 
 /// What is wrong with a configuration: every fault of it, a line each.
@@ -123,9 +149,13 @@ impl Written {
         put(&mut self.cassette, own.cassette);
         put(&mut self.body_limit, own.body_limit);
         put(&mut self.client_timeout, own.client_timeout);
+        for (limit, own) in self.limits.iter_mut().zip(own.limits) {
+            put(limit, own);
+        }
         put(&mut self.hosts, own.hosts);
         put(&mut self.reverse, own.reverse);
         put(&mut self.routes, own.routes);
+        put(&mut self.tunnels, own.tunnels);
         put(&mut self.connect_to, own.connect_to);
         put(&mut self.upstream_ca, own.upstream_ca);
         put(&mut self.timeout, own.timeout);
@@ -155,11 +185,11 @@ impl Written {
         });
         let hosts = each("graph.hosts", had(self.hosts).value, &mut faults, check_host);
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
+        let tunnels = each("record.tunnels", had(self.tunnels).value, &mut faults, parse_tunnel);
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
         let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&mut faults)).collect();
         let also = each("ids.also", had(self.also).value, &mut faults, parse_id_place);
         let never = each("ids.never", had(self.never).value, &mut faults, parse_id_place);
-        let upstream_ca = Some(had(self.upstream_ca).value).filter(|path| !path.is_empty());
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -169,18 +199,34 @@ impl Written {
             cassettes: had(self.cassettes).value.into(),
             cassette: had(self.cassette).value,
             client_timeout: Duration::from_secs(had(self.client_timeout).value),
+            limits: check_limits(self.limits),
             body_limit: usize::try_from(body_limit.value).unwrap_or(usize::MAX),
             hosts,
             reverse: reverse.into_iter().next().expect("one was checked"),
             routes,
+            tunnels,
             connect_to: connect_to.into_iter().collect(),
-            upstream_ca: upstream_ca.map(PathBuf::from),
+            upstream_ca: Some(had(self.upstream_ca).value).filter(|path| !path.is_empty()).map(PathBuf::from),
             timeout: had(self.timeout).value,
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,
             rules: Rules::new(rules, IdPlaces { also, never }),
         })
+    }
+}
+
+fn check_limits(written: [Option<At<u64>>; 7]) -> Limits {
+    let [header_bytes, headers, connections, requests_per_connection, handshake_timeout, header_timeout, idle_timeout] =
+        written.map(|limit| had(limit).value);
+    Limits {
+        header_bytes,
+        headers,
+        connections,
+        requests_per_connection,
+        handshake_timeout,
+        header_timeout,
+        idle_timeout,
     }
 }
 
@@ -266,13 +312,6 @@ fn parse_id_place(text: &str) -> Result<PlacePattern, String> {
     PlacePattern::parse(text).filter(|pattern| matches!(pattern, PlacePattern::Json(_))).ok_or_else(wrong)
 }
 
-/// Sees that a text is the name of a host, and no more.
-fn check_host(text: &str) -> Result<String, String> {
-    let good = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-    let wrong = || format!("`{text}` is no name of a host, such as graph.microsoft.com");
-    if good { Ok(text.to_ascii_lowercase()) } else { Err(wrong()) }
-}
-
 fn check_policy(ids: &At<String>, faults: &mut Vec<written::Fault>) -> Policy {
     parse_policy(&ids.value).unwrap_or_else(|why| {
         faults.push((ids.line, format!("replay.ids: {why}")));
@@ -293,32 +332,9 @@ pub fn parse_policy(text: &str) -> Result<Policy, String> {
     }
 }
 
-/// Sees that a text is `host:port`.
-///
-/// # Errors
-/// Words for what is wrong.
-pub fn check_address(text: &str) -> Result<(), String> {
-    let good = text.rsplit_once(':').is_some_and(|(host, port)| {
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        !host.is_empty() && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
-    });
-    if good { Ok(()) } else { Err(format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:8080")) }
-}
-
-/// Reads `HOST=ADDRESS:PORT`.
-///
-/// # Errors
-/// Words for what is wrong.
-pub fn parse_connect_to(text: &str) -> Result<(String, String), String> {
-    let wrong = || format!("`{text}` is not HOST=ADDRESS:PORT, such as graph.microsoft.com=127.0.0.1:9443");
-    let (host, address) = text.split_once('=').ok_or_else(wrong)?;
-    check_address(address).map_err(|_| wrong())?;
-    Ok((check_host(host).map_err(|_| wrong())?, address.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::written::{GRAPH_KEYS, IDS_KEYS, RECORD_KEYS, REPLAY_KEYS, ROOT_KEYS};
+    use super::written::{GRAPH_KEYS, IDS_KEYS, LIMIT_KEYS, RECORD_KEYS, REPLAY_KEYS, ROOT_KEYS};
     use super::*;
 
     #[test]
@@ -326,7 +342,7 @@ mod tests {
         let (written, faults) = Written::read(SHIPPED);
         assert!(faults.is_empty() && written.check().is_ok());
         let lines: Vec<&str> = SHIPPED.lines().collect();
-        for key in [&ROOT_KEYS[..6], &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS].concat() {
+        for key in [&ROOT_KEYS[..6], &LIMIT_KEYS, &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS].concat() {
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
             assert!(lines[at - 1].starts_with('#'), "{key} has no comment");
         }
@@ -348,6 +364,7 @@ listen = "127.0.0.1:8080"
 store = 7
 body_limit = 0
 xyz = 1
+limits.headers = 0
 
 [record]
 routes = "POST /x"
@@ -367,6 +384,7 @@ listen = "8080"
 [record]
 routes = ["POST", "GET /["]
 connect_to = ["graph.microsoft.com"]
+tunnels = ["https://intranet"]
 
 [replay]
 ids = "derived"

@@ -22,9 +22,11 @@ pub(super) struct Written {
     pub(super) cassette: Option<At<String>>,
     pub(super) body_limit: Option<At<u64>>,
     pub(super) client_timeout: Option<At<u64>>,
+    pub(super) limits: [Option<At<u64>>; 7],
     pub(super) hosts: Option<At<Vec<At<String>>>>,
     pub(super) reverse: Option<At<String>>,
     pub(super) routes: Option<At<Vec<At<String>>>>,
+    pub(super) tunnels: Option<At<Vec<At<String>>>>,
     pub(super) connect_to: Option<At<Vec<At<String>>>>,
     pub(super) upstream_ca: Option<At<String>>,
     pub(super) timeout: Option<At<u64>>,
@@ -48,21 +50,32 @@ pub(super) struct WrittenRule {
     pub(super) own: bool,
 }
 
-pub(super) const ROOT_KEYS: [&str; 11] = [
+pub(super) const ROOT_KEYS: [&str; 12] = [
     "listen",
     "store",
     "cassettes",
     "cassette",
     "body_limit",
     "client_timeout",
+    "limits",
     "graph",
     "record",
     "replay",
     "ids",
     "match",
 ];
+/// In the order in which [`Written::limits`] has them.
+pub(super) const LIMIT_KEYS: [&str; 7] = [
+    "header_bytes",
+    "headers",
+    "connections",
+    "requests_per_connection",
+    "handshake_timeout",
+    "header_timeout",
+    "idle_timeout",
+];
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
-pub(super) const RECORD_KEYS: [&str; 4] = ["routes", "connect_to", "upstream_ca", "timeout"];
+pub(super) const RECORD_KEYS: [&str; 5] = ["routes", "tunnels", "connect_to", "upstream_ca", "timeout"];
 pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
 pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
 pub(super) const MATCH_KEYS: [&str; 5] = ["route", "ignore", "headers", "order", "repeat"];
@@ -93,12 +106,17 @@ impl Written {
                 "cassette" => self.cassette = reader.string("cassette", &value),
                 "body_limit" => self.body_limit = reader.number("body_limit", &value),
                 "client_timeout" => self.client_timeout = reader.number("client_timeout", &value),
+                "limits" => reader.section("limits", &value, &LIMIT_KEYS, |reader, key, value| {
+                    let at = LIMIT_KEYS.iter().position(|known| *known == key).expect("only known keys are given");
+                    self.limits[at] = reader.number(&format!("limits.{key}"), value);
+                }),
                 "graph" => reader.section("graph", &value, &GRAPH_KEYS, |reader, key, value| match key {
                     "hosts" => self.hosts = reader.list("graph.hosts", value),
                     _ => self.reverse = reader.string("graph.reverse", value),
                 }),
                 "record" => reader.section("record", &value, &RECORD_KEYS, |reader, key, value| match key {
                     "routes" => self.routes = reader.list("record.routes", value),
+                    "tunnels" => self.tunnels = reader.list("record.tunnels", value),
                     "connect_to" => self.connect_to = reader.list("record.connect_to", value),
                     "upstream_ca" => self.upstream_ca = reader.string("record.upstream_ca", value),
                     _ => self.timeout = reader.number("record.timeout", value),

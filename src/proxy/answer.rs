@@ -8,6 +8,7 @@ use crate::tape::miss::Miss;
 use crate::tape::playing::Answer;
 use crate::tape::{graph, scribe};
 use crate::wire::coding;
+use crate::wire::framing;
 use crate::wire::message::{self, Body, Broken, Read};
 use crate::wire::upstream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -34,6 +35,9 @@ pub enum Fault {
     /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),
+    /// It is not clear where the request ends, or its head is too much.
+    #[error(transparent)]
+    Framing(#[from] framing::Fault),
     /// The request's body is too large.
     #[error("the request's body is larger than {0} bytes (body_limit in config.toml)")]
     TooLarge(usize),
@@ -179,8 +183,15 @@ impl Fault {
     fn status(&self) -> StatusCode {
         match self {
             Self::Miss(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::Offline(_) => StatusCode::FORBIDDEN,
+            Self::Offline(_) | Self::Upstream(upstream::Fault::Refused(_)) => StatusCode::FORBIDDEN,
             Self::Client(Broken::Silent(_)) => StatusCode::REQUEST_TIMEOUT,
+            Self::Framing(fault) => match fault {
+                framing::Fault::Ambiguous(_) => StatusCode::BAD_REQUEST,
+                framing::Fault::SlowHead(_) => StatusCode::REQUEST_TIMEOUT,
+                framing::Fault::HeadTooLarge(_) | framing::Fault::TooManyHeaders(_) => {
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+                }
+            },
             Self::BadRequest(_) | Self::Coding(_) | Self::Client(_) | Self::Session(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream(upstream::Fault::Silent { .. } | upstream::Fault::Stalled { .. }) => {
@@ -194,6 +205,7 @@ impl Fault {
         match self {
             Self::Miss(_) => "graphdeckMiss",
             Self::Offline(_) => "graphdeckOffline",
+            Self::Upstream(upstream::Fault::Refused(_)) => "graphdeckRefused",
             Self::Upstream(_) => "graphdeckUpstream",
             _ => "graphdeckBadRequest",
         }
@@ -203,6 +215,7 @@ impl Fault {
         match self {
             Self::Miss(_) => "miss",
             Self::Offline(_) => "offline",
+            Self::Upstream(upstream::Fault::Refused(_)) => "refused",
             Self::Upstream(_) => "upstream",
             _ => "refused",
         }

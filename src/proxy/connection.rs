@@ -6,26 +6,20 @@ use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
 use super::preface::{self, Opening};
+use super::protocol::{self, Answered, Stream, Version};
 use super::reverse::{self, Via};
 use crate::session::sessions::Name;
 use crate::session::{HostKind, Session};
 use crate::wire::message::{self, Body};
-use http::{Method, Request, Response, Version};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::convert::Infallible;
+use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::LazyConfigAcceptor;
-
-/// A stream of any kind.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// How far the deck is with its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +43,8 @@ pub struct Context {
     pub local: SocketAddr,
     /// The session that the client named when it came in.
     pub session: Name,
+    /// Its place among the connections at once, kept until nothing of it is left.
+    pub place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Context {
@@ -72,8 +68,8 @@ pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Fu
         };
         match opening {
             Opening::Tls => serve_tls(context, stream, via).await,
-            Opening::Http2 => serve_http(context, stream, true, via).await,
-            Opening::Http1 => serve_http(context, stream, false, via).await,
+            Opening::Http2 => serve_http(context, stream, Version::Http2, via).await,
+            Opening::Http1 => serve_http(context, stream, Version::Http1, via).await,
         }
     })
 }
@@ -88,7 +84,7 @@ async fn reached(mut ending: watch::Receiver<Ending>, stage: Ending) {
 async fn until_ending<T>(context: &Context, step: impl Future<Output = T>) -> Option<Result<T, ()>> {
     tokio::select! {
         () = reached(context.ending.clone(), Ending::Soon) => None,
-        outcome = tokio::time::timeout(context.front.patience, step) => Some(outcome.map_err(drop)),
+        outcome = tokio::time::timeout(context.front.limits.handshake_timeout, step) => Some(outcome.map_err(drop)),
     }
 }
 
@@ -107,7 +103,7 @@ async fn serve_tls<S: Stream>(context: Context, stream: S, via: Via) {
     match until_ending(&context, start.into_stream(config)).await {
         Some(Ok(Ok(stream))) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            serve_http(context, stream, http2, via).await;
+            serve_http(context, stream, if http2 { Version::Http2 } else { Version::Http1 }, via).await;
         }
         Some(Ok(Err(fault))) => {
             tracing::warn!("TLS with a client that asked for {host} failed: {fault} (does it trust `graphdeck ca`?)");
@@ -130,47 +126,26 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
     }
 }
 
-async fn serve_http<S: Stream>(context: Context, stream: S, http2: bool, via: Via) {
+async fn serve_http<S: Stream>(context: Context, stream: S, version: Version, via: Via) {
+    let front = Arc::clone(&context.front);
     let ended = reached(context.ending.clone(), Ending::Soon);
-    let patience = context.front.patience;
-    let service = service_fn(move |request| answered(context.clone(), via.clone(), request));
-    let io = TokioIo::new(stream);
-    // No Date header is added: a replay gives the same bytes whenever it runs. When the deck is to end, either kind
-    // of connection lets the exchanges under way finish and takes no more.
-    let outcome = if http2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        // A peer that has gone without a word is found out.
-        builder.keep_alive_interval(patience).keep_alive_timeout(patience);
-        builder.timer(TokioTimer::new()).auto_date_header(false);
-        let mut connection = pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = ended => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
-    } else {
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(patience).auto_date_header(false);
-        let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
-        tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = ended => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
-    };
-    if let Err(fault) = outcome {
-        tracing::debug!("a connection ended early: {fault}");
-    }
+    let answer = move |request| answered(context.clone(), via.clone(), request);
+    protocol::serve(stream, version, &front.limits, ended, answer).await;
 }
 
-type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
 fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered {
-    Box::pin(async move { Ok(dispatch(context, &via, request).await) })
+    Box::pin(async move {
+        let is_connect = request.method() == Method::CONNECT;
+        let (mut response, doubtful) = match reverse::check_host(&request) {
+            Ok(()) => (dispatch(context, &via, request).await, false),
+            Err(fault) => (answer::refuse(&fault, None), true),
+        };
+        // What follows a CONNECT is not read as HTTP, whatever the answer.
+        if doubtful || (is_connect && !response.status().is_success()) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    })
 }
 
 async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -> Response<Body> {
@@ -178,7 +153,7 @@ async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -
         return control::answer(&context.front, context.local, request.map(message::streaming)).await;
     }
     let is_connect = request.method() == Method::CONNECT;
-    let origin_form = request.version() >= Version::HTTP_2 || request.uri().scheme().is_none();
+    let origin_form = request.version() >= http::Version::HTTP_2 || request.uri().scheme().is_none();
     let own_address = *via == Via::Own && !is_connect && origin_form;
     if own_address {
         let hosts = &context.front.hosts;
@@ -204,7 +179,8 @@ async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -
 
 async fn ask(context: &Context, session: &Session, via: &Via, request: Request<Incoming>) -> Response<Body> {
     let front = &context.front;
-    let in_absolute_form = *via == Via::Own && request.version() < Version::HTTP_2 && request.uri().scheme().is_some();
+    let in_absolute_form =
+        *via == Via::Own && request.version() < http::Version::HTTP_2 && request.uri().scheme().is_some();
     let target =
         if in_absolute_form { forward::absolute(front, request.uri()) } else { reverse::target(front, via, &request) };
     match target {

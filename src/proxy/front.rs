@@ -4,6 +4,7 @@ use crate::session::report::Mode;
 use crate::session::sessions::Sessions;
 use crate::session::{HostKind, Target};
 use crate::wire::authority::Authority;
+use crate::wire::framing::HeadLimits;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,23 @@ pub fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// How much one client may ask for, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The head of a request.
+    pub head: HeadLimits,
+    /// The connections at once.
+    pub connections: usize,
+    /// The requests of one connection.
+    pub requests_per_connection: u64,
+    /// The first bytes of a connection, and the handshake of TLS.
+    pub handshake_timeout: Duration,
+    /// The head of a request, from its first byte.
+    pub header_timeout: Duration,
+    /// A connection on which no byte moves and nothing is answered.
+    pub idle_timeout: Duration,
+}
+
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Front {
@@ -69,8 +87,10 @@ pub struct Front {
     pub hosts: Hosts,
     /// The largest request body that a replay reads, in bytes.
     pub body_limit: usize,
-    /// How long a client may take for its next step: first bytes, a handshake, the head of a request, a part of a body.
+    /// How long a client may take for the next part of a body.
     pub patience: Duration,
+    /// What one client may ask for.
+    pub limits: Limits,
 }
 
 impl Front {

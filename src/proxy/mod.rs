@@ -1,11 +1,14 @@
 //! Floor 4, what listens: one port for every way in which a client may come.
 
+pub mod activity;
 pub mod answer;
 pub mod connection;
 pub mod control;
 pub mod forward;
+pub mod framed;
 pub mod front;
 pub mod naming;
 pub mod preface;
+pub mod protocol;
 pub mod reverse;
 pub mod server;

@@ -3,8 +3,8 @@
 use super::answer::Fault;
 use super::front::{Front, split_port};
 use crate::session::{HostKind, Target};
-use http::header::HOST;
-use http::{Request, Version};
+use http::header::{HOST, HeaderValue};
+use http::{Method, Request};
 
 /// How a request reached the deck.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +42,57 @@ fn named_host<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
     if let Some(authority) = request.uri().authority() {
         return Ok(Some(authority.as_str()));
     }
+    let host = request.headers().get(HOST).map(HeaderValue::to_str);
+    host.transpose().map_err(|_| Fault::BadRequest("the Host header is no text".into()))
+}
+
+/// Sees that a request names no two hosts: whoever reads it next might take the other one.
+///
+/// # Errors
+/// When it has two `Host` headers, or one that contradicts its address.
+pub fn check_host<B>(request: &Request<B>) -> Result<(), Fault> {
     let mut hosts = request.headers().get_all(HOST).iter();
-    let host =
-        hosts.next().map(|host| host.to_str().map_err(|_| Fault::BadRequest("the Host header is no text".into())));
-    match (host.transpose()?, hosts.next()) {
-        (_, Some(_)) => Err(Fault::BadRequest("the request has two Host headers".into())),
-        (None, None) if request.version() == Version::HTTP_11 => {
-            Err(Fault::BadRequest("the request has no Host header".into()))
+    let Some(host) = hosts.next() else { return Ok(()) };
+    if hosts.next().is_some() {
+        return Err(Fault::BadRequest("the request has two Host headers".into()));
+    }
+    let Some(authority) = request.uri().authority() else { return Ok(()) };
+    let own = if request.uri().scheme_str() == Some("http") { "80" } else { "443" };
+    let split = |authority: &str| {
+        let (name, port) = split_port(authority);
+        (name.to_ascii_lowercase(), port.unwrap_or(own).to_owned())
+    };
+    let ((name, port), (host_name, host_port)) = (split(authority.as_str()), split(host.to_str().unwrap_or_default()));
+    // Some clients leave out the port in the Host header of a CONNECT, whatever it is.
+    if name != host_name || (port != host_port && request.method() != Method::CONNECT) {
+        let address = authority.as_str().rsplit('@').next().unwrap_or_default();
+        return Err(Fault::BadRequest(format!(
+            "the request is for `{address}`, but its Host header names another host"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_one_host() {
+        for (method, uri, host, agrees) in [
+            ("GET", "/x", "a", true),
+            ("GET", "http://A/x", "a:80", true),
+            ("GET", "https://a/x", "a:443", true),
+            ("GET", "http://a/x", "a:443", false),
+            ("GET", "http://a/x", "b", false),
+            ("GET", "http://user@a/x", "a", false),
+            ("CONNECT", "a:8443", "a", true),
+            ("CONNECT", "a:443", "b:443", false),
+        ] {
+            let request = Request::builder().method(method).uri(uri).header(HOST, host).body(()).unwrap();
+            assert_eq!(check_host(&request).is_ok(), agrees, "{method} {uri} {host}");
         }
-        (host, None) => Ok(host),
+        let twice = Request::builder().header(HOST, "a").header(HOST, "a").body(()).unwrap();
+        assert!(check_host(&twice).is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How long exchanges under way may take when the deck is to end.
 const LAST_EXCHANGES: Duration = Duration::from_secs(10);
@@ -18,6 +18,8 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// Serves until `stop` is ready, then lets the exchanges under way finish, for ten seconds at most.
 pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<Output = ()>) {
     let (end, _) = watch::channel(Ending::No);
+    let places = Arc::new(Semaphore::new(front.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let mut full = false;
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -25,7 +27,20 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<O
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => begin(stream, &front, end.subscribe()),
+            Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => {
+                    full = false;
+                    begin(stream, &front, end.subscribe(), place);
+                }
+                Err(_) if full => {}
+                Err(_) => {
+                    full = true;
+                    let most = front.limits.connections;
+                    tracing::warn!(
+                        "more than {most} connections at once: more are closed (limits.connections in config.toml)"
+                    );
+                }
+            },
             Err(fault) => {
                 tracing::warn!("a connection could not be accepted: {fault}");
                 tokio::time::sleep(BACK_OFF).await;
@@ -42,10 +57,10 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<O
     }
 }
 
-fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>) {
+fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>, place: OwnedSemaphorePermit) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     let Ok(local) = local else { return };
-    let context = Context { front: Arc::clone(front), ending, local, session: Name::default() };
+    let context = Context { front: Arc::clone(front), ending, local, session: Name::default(), place: Arc::new(place) };
     context.clone().spawn(connection::serve(context, stream, Via::Own));
 }

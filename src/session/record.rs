@@ -99,8 +99,9 @@ impl Recorder {
     /// # Errors
     /// When the host cannot be reached.
     pub async fn tunnel(&self, authority: &str) -> Result<TcpStream, upstream::Fault> {
+        let tunnel = self.settings.upstream.tunnel(authority).await?;
         self.tally.tunnelled(authority);
-        self.settings.upstream.tunnel(authority).await
+        Ok(tunnel)
     }
 
     /// Answers a request with what its host says to it.

@@ -2,6 +2,8 @@
 
 pub mod authority;
 pub mod coding;
+pub mod framing;
 pub mod message;
+pub mod reach;
 pub mod tls;
 pub mod upstream;

@@ -1,6 +1,7 @@
 //! The way to the real Graph: connections kept and reused, through the user's own proxy where there is one.
 
 use super::message::Body;
+use super::reach::{self, PublicResolver, Reach};
 use super::tls;
 use http::Uri;
 use hyper::body::Incoming;
@@ -36,11 +37,16 @@ pub struct Settings {
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// How long an answer may take to begin.
     pub timeout: Duration,
+    /// Which hosts may be reached.
+    pub reach: Reach,
 }
 
 /// Why a host did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// It is not asked.
+    #[error(transparent)]
+    Refused(#[from] reach::Refusal),
     /// No connection to it could be made.
     #[error("{host} cannot be reached: {why}")]
     Unreachable {
@@ -98,7 +104,7 @@ impl Upstream {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let roots = tls::system_roots().into_iter().chain(settings.extra_roots);
-        let dialer = Dialer::new(settings.connect_to);
+        let dialer = Dialer::new(settings.connect_to, settings.reach);
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls::client_config(roots))
             .https_or_http()
@@ -141,7 +147,10 @@ impl Upstream {
         let uri: Uri = format!("https://{authority}").parse().map_err(|why| unreachable(format!("{why}")))?;
         match tokio::time::timeout(CONNECT_TIMEOUT, self.dialer.clone().dial(uri)).await {
             Ok(Ok(connection)) => Ok(connection.into_inner()),
-            Ok(Err(fault)) => Err(unreachable(told(fault.as_ref()))),
+            Ok(Err(fault)) => match cause::<reach::Refusal>(fault.as_ref()) {
+                Some(refusal) => Err(refusal.clone().into()),
+                None => Err(unreachable(told(fault.as_ref()))),
+            },
             Err(_) => Err(Fault::Silent { host: authority.to_owned(), seconds: CONNECT_TIMEOUT.as_secs() }),
         }
     }
@@ -154,22 +163,25 @@ pub fn broken(host: &str, fault: &hyper::Error) -> Fault {
 }
 
 fn classify(host: String, fault: &Error) -> Fault {
-    if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(fault) {
+    if let Some(rustls::Error::InvalidCertificate(why)) = cause(fault) {
         return Fault::Untrusted { host, why: why.to_string() };
+    }
+    if let Some(refusal) = cause::<reach::Refusal>(fault) {
+        return refusal.clone().into();
     }
     let why = fault.source().map_or_else(|| fault.to_string(), told);
     if fault.is_connect() { Fault::Unreachable { host, why } } else { Fault::Broken { host, why } }
 }
 
-/// The error of TLS among the causes of an error; I/O errors do not show what they hold as their cause.
-fn tls_error<'a>(fault: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(found) = fault.downcast_ref::<rustls::Error>() {
+/// The error of a kind among the causes of an error; I/O errors do not show what they hold as their cause.
+fn cause<'a, E: std::error::Error + 'static>(fault: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    if let Some(found) = fault.downcast_ref::<E>() {
         return Some(found);
     }
     let held = fault.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     match held {
-        Some(held) => tls_error(held),
-        None => tls_error(fault.source()?),
+        Some(held) => cause(held),
+        None => cause(fault.source()?),
     }
 }
 
@@ -191,17 +203,21 @@ fn told(fault: &(dyn std::error::Error + 'static)) -> String {
 #[derive(Clone, Debug)]
 struct Dialer {
     tcp: HttpConnector,
+    public: HttpConnector<PublicResolver>,
+    reach: Arc<Reach>,
     connect_to: Arc<HashMap<String, String>>,
     proxies: Arc<Matcher>,
 }
 
 impl Dialer {
-    fn new(connect_to: HashMap<String, String>) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        Self { tcp, connect_to: Arc::new(connect_to), proxies: Arc::new(Matcher::from_env()) }
+    fn new(connect_to: HashMap<String, String>, reach: Reach) -> Self {
+        Self {
+            tcp: set_up(HttpConnector::new()),
+            public: set_up(HttpConnector::new_with_resolver(PublicResolver)),
+            reach: Arc::new(reach),
+            connect_to: Arc::new(connect_to),
+            proxies: Arc::new(Matcher::from_env()),
+        }
     }
 
     async fn dial(mut self, to: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
@@ -211,8 +227,10 @@ impl Dialer {
             return Ok(self.tcp.call(address).await?);
         }
         let secure = to.scheme_str() == Some("https");
+        let trusted = self.reach.check(&to)?;
         match self.proxies.intercept(&to).filter(|_| secure) {
-            None => Ok(self.tcp.call(to).await?),
+            None if trusted => Ok(self.tcp.call(to).await?),
+            None => Ok(self.public.call(to).await?),
             Some(proxy) if proxy.uri().scheme_str() != Some("http") => Err(format!(
                 "the proxy {} is not reached over plain HTTP, which is all that is supported",
                 bare(proxy.uri())
@@ -228,6 +246,13 @@ impl Dialer {
             }
         }
     }
+}
+
+fn set_up<R>(mut tcp: HttpConnector<R>) -> HttpConnector<R> {
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp
 }
 
 /// A proxy's address without the credentials that it may hold.

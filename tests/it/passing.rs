@@ -99,6 +99,7 @@ async fn a_passing_answer_streams() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_hosts_are_tunnelled_unopened() {
     let (project, graph) = (Project::new(), Graph::start().await);
+    project.write("config.toml", format!("[record]\ntunnels = [\"localhost:{}\"]\n", graph.address.port()));
     let deck = project.record("tunnel", &graph, &[]);
     // This client trusts the stand-in alone: what it is shown is the host's own certificate.
     let root = Certificate::from_pem(&std::fs::read(graph.ca_file()).unwrap()).unwrap();

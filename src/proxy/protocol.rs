@@ -1,0 +1,130 @@
+//! HTTP/1 or HTTP/2 on one stream, within its limits and to its end; what a request means is not known here.
+
+use super::activity::{Activity, Counted};
+use super::answer::{self, Fault};
+use super::framed::{Framed, Refused};
+use super::front::Limits;
+use crate::wire::framing;
+use crate::wire::message::Body;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A stream of any kind.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+/// An answer under way.
+pub type Answered = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// The version that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Serves the requests of a stream until its client leaves, its limits are reached, or `ended` is ready; those that are
+/// being answered then are answered to their end.
+pub async fn serve<S: Stream>(
+    stream: S,
+    version: Version,
+    limits: &Limits,
+    ended: impl Future<Output = ()>,
+    answer: impl Fn(Request<Incoming>) -> Answered + Clone + Send + 'static,
+) {
+    let activity = Arc::new(Activity::default());
+    let stream = Counted::new(stream, Arc::clone(&activity));
+    let most = limits.requests_per_connection;
+    let service = |refused: Refused| {
+        let activity = Arc::clone(&activity);
+        service_fn(move |request| {
+            let asked = activity.ask();
+            asked.spend(most);
+            let (refused, answering) = (refused.clone(), answer(request));
+            async move { Ok::<_, Infallible>(unless_refused(&refused, asked.number(), answering).await) }
+        })
+    };
+    let outcome = match version {
+        Version::Http1 => {
+            let framed = Framed::new(stream, limits.head, limits.header_timeout);
+            let service = service(framed.refused());
+            let connection = http1(limits).serve_connection(TokioIo::new(framed), service).with_upgrades();
+            drive(connection, |it| it.graceful_shutdown(), limits, &activity, ended).await
+        }
+        Version::Http2 => {
+            let connection = http2(limits).serve_connection(TokioIo::new(stream), service(Refused::default()));
+            drive(connection, |it| it.graceful_shutdown(), limits, &activity, ended).await
+        }
+    };
+    if let Err(fault) = outcome {
+        tracing::debug!("a connection ended early: {fault}");
+    }
+}
+
+/// The answer to a request, or its refusal: how a request is framed may turn out before it is answered, or meanwhile.
+async fn unless_refused(refused: &Refused, number: u64, answering: Answered) -> Response<Body> {
+    let refuse = |why: &framing::Fault| {
+        let mut response = answer::refuse(&Fault::Framing(why.clone()), None);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    };
+    if let Some(why) = refused.why(number) {
+        return refuse(why);
+    }
+    let response = answering.await;
+    refused.why(number).map_or(response, refuse)
+}
+
+// No Date header is added: a replay gives the same bytes whenever it runs.
+
+fn http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // How long a head and a silence may last is kept elsewhere, for both versions alike.
+    builder.timer(TokioTimer::new()).header_read_timeout(None).auto_date_header(false);
+    // Within hyper's own limit of 100 there is no allocation for headers.
+    if limits.head.headers > 100 {
+        builder.max_headers(limits.head.headers);
+    }
+    builder.max_buf_size(limits.head.bytes.max(64 * 1024));
+    builder
+}
+
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).auto_date_header(false);
+    builder.max_header_list_size(u32::try_from(limits.head.bytes).unwrap_or(u32::MAX));
+    builder
+}
+
+/// Drives a connection to its end, and towards it when it is time.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    end: fn(Pin<&mut C>),
+    limits: &Limits,
+    activity: &Activity,
+    ended: impl Future<Output = ()>,
+) -> hyper::Result<()> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        outcome = connection.as_mut() => return outcome,
+        () = ended => {}
+        () = activity.spent() => {}
+        () = activity.quiet(limits.idle_timeout) => {}
+    }
+    end(connection.as_mut());
+    // What is under way goes on to its end, unless its client has stopped taking it.
+    tokio::select! {
+        outcome = connection => outcome,
+        () = activity.quiet(limits.idle_timeout) => Ok(()),
+    }
+}

@@ -1,0 +1,205 @@
+//! What one client may take of the deck, and what many hostile ones leave for the others.
+//!
+//! `GRAPHDECK_CONNECTIONS=10000 cargo test --release --test it limits -- --nocapture` holds the flood to its full size.
+
+#![cfg(target_os = "linux")]
+
+use crate::support::deck::{Deck, Project};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const HEALTH: &str = "GET /_graphdeck/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// The end of the answer to that.
+const HEALTHY: &str = "\"mode\":\"replay\"}\n";
+
+fn replaying<'a>(project: &'a Project, config: &str) -> Deck<'a> {
+    project.write("cassettes/user-statuses.json", include_str!("../../cassettes/user-statuses.json"));
+    project.write("config.toml", config);
+    project.replay("user-statuses", &[])
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
+/// What comes until it ends with `end`, or the deck ends the connection.
+fn read(stream: &mut TcpStream, end: &str) -> String {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    while !answer.ends_with(end.as_bytes()) {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+            Err(fault) if fault.kind() == ErrorKind::ConnectionReset => break,
+            Err(fault) => panic!("{fault} after {}", String::from_utf8_lossy(&answer)),
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Whether a connection is answered, rather than closed.
+fn is_answered(stream: &mut TcpStream) -> bool {
+    stream.write_all(HEALTH.as_bytes()).is_ok() && read(stream, HEALTHY).ends_with(HEALTHY)
+}
+
+#[test]
+fn a_connection_is_closed_after_its_requests_and_when_it_is_idle() {
+    let project = Project::new();
+    let deck = replaying(&project, "[limits]\nrequests_per_connection = 2\nidle_timeout = 1\n");
+    let mut spent = connect(deck.address);
+    assert!(is_answered(&mut spent));
+    assert!(is_answered(&mut spent));
+    assert_eq!(read(&mut spent, "never"), "");
+    let mut idle = connect(deck.address);
+    assert!(is_answered(&mut idle));
+    assert_eq!(read(&mut idle, "never"), "");
+}
+
+#[test]
+fn a_client_that_is_silent_before_or_in_its_handshake_is_let_go() {
+    let project = Project::new();
+    let deck = replaying(&project, "[limits]\nhandshake_timeout = 1\n");
+    for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"PRI * HTT"] {
+        let mut stream = connect(deck.address);
+        stream.write_all(begun).unwrap();
+        assert_eq!(read(&mut stream, "never"), "", "{begun:?}");
+    }
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused_in_words() {
+    let project = Project::new();
+    let deck = replaying(&project, "[limits]\nheader_bytes = 1000\nheaders = 5\n");
+    let mut told = String::new();
+    for fields in [format!("X: {}\r\n", "x".repeat(1000)), "X: 1\r\n".repeat(6)] {
+        let mut stream = connect(deck.address);
+        stream.write_all(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").as_bytes()).unwrap();
+        told += &read(&mut stream, "never").replace('\r', "");
+        told.push('\n');
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn one_connection_too_many_is_closed_and_there_is_room_again() {
+    let project = Project::new();
+    let mut deck = replaying(&project, "[limits]\nconnections = 2\n");
+    let mut held = [connect(deck.address), connect(deck.address)];
+    assert!(held.iter_mut().all(is_answered));
+    assert!(!is_answered(&mut connect(deck.address)));
+    insta::assert_snapshot!(deck.wait_for_line("connections at once"));
+    let [one, mut other] = held;
+    drop(one);
+    while !is_answered(&mut connect(deck.address)) {}
+    assert!(is_answered(&mut other));
+}
+
+#[test]
+fn without_file_descriptors_the_deck_stays_up_and_serves_again() {
+    let project = Project::new();
+    project.write("cassettes/user-statuses.json", include_str!("../../cassettes/user-statuses.json"));
+    let deck = project.command(&["replay", "user-statuses", "--listen", "127.0.0.1:0"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(deck.get_program()).args(deck.get_args());
+    limited.current_dir(project.path()).env_clear();
+    limited.envs(deck.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut deck = Deck::spawn(&project, limited);
+    let held: Vec<_> = (0..100).map(|_| connect(deck.address)).collect();
+    deck.wait_for_line("a connection could not be accepted");
+    drop(held);
+    let freed = Instant::now();
+    assert!(is_answered(&mut connect(deck.address)));
+    eprintln!("served again after {} ms", freed.elapsed().as_millis());
+    let ended = deck.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+/// A frame of HTTP/2 (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const END_HEADERS_AND_STREAM: u8 = 5;
+/// `GET / http` and an authority, without a table (RFC 7541 section 6).
+const GET: &[u8] = b"\x82\x86\x84\x01\x01a";
+
+/// Opens streams and resets them, until the deck has had enough.
+fn rapid_reset(address: SocketAddr) {
+    let mut stream = connect(address);
+    let mut send = |bytes: &[u8]| stream.write_all(bytes).is_ok();
+    send(&[PREFACE, &frame(4, 0, 0, b"")].concat());
+    let flood = (0..20_000).map(|number| 2 * number + 1);
+    let ended = flood
+        .map(|id| [frame(1, END_HEADERS_AND_STREAM, id, GET), frame(3, 0, id, &8_u32.to_be_bytes())].concat())
+        .any(|frames| !send(&frames));
+    assert!(ended || !read(&mut stream, "never").is_empty(), "the flood was taken without a word");
+}
+
+/// Sends headers without end, until the deck has had enough.
+fn continuation_flood(address: SocketAddr) {
+    let mut stream = connect(address);
+    stream.write_all(&[PREFACE, &frame(4, 0, 0, b""), &frame(1, 1, 1, GET)].concat()).unwrap();
+    let more = frame(9, 0, 1, &b"\x00\x01a\x01b".repeat(3000));
+    let ended = (0..2000).any(|_| stream.write_all(&more).is_err());
+    assert!(ended, "30 MB of headers were taken");
+}
+
+/// How many idle connections are held at once, and a tenth as many with half a head.
+fn connections() -> usize {
+    std::env::var("GRAPHDECK_CONNECTIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(1000)
+}
+
+fn most_resident(deck: &Deck<'_>) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", deck.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn hostile_clients_leave_room_for_the_others() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let project = Project::new();
+    let deck = replaying(&project, "");
+    let (address, count) = (deck.address, connections());
+    let mut idle: Vec<_> = (0..count).map(|_| connect(deck.address)).collect();
+    assert!(idle.iter_mut().all(is_answered));
+    let mut slow: Vec<_> = (0..count / 10).map(|_| connect(deck.address)).collect();
+    let floods = AtomicBool::new(true);
+    let mut times = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for byte in HEALTH.bytes().take(20) {
+                slow.iter_mut().for_each(|stream| stream.write_all(&[byte]).unwrap());
+            }
+            (0..5).for_each(|_| rapid_reset(address));
+            (0..5).for_each(|_| continuation_flood(address));
+            floods.store(false, Ordering::Relaxed);
+        });
+        let mut normal = connect(deck.address);
+        let mut times = Vec::new();
+        while floods.load(Ordering::Relaxed) {
+            let asked = Instant::now();
+            assert!(is_answered(&mut normal));
+            times.push(asked.elapsed());
+        }
+        times
+    });
+    times.sort_unstable();
+    let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    let resident = most_resident(&deck);
+    eprintln!(
+        "{count} idle, {} slow, floods: {} normal requests, median {median:.1?}, longest {longest:.1?}, {resident} KiB at most",
+        count / 10,
+        times.len()
+    );
+    assert!(idle.iter_mut().all(is_answered), "an idle client was thrown out");
+    assert!(resident < 400 * 1024, "{resident} KiB");
+}
