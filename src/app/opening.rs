@@ -21,6 +21,7 @@ use crate::tape::playing::Manner;
 use crate::tape::route::Route;
 use crate::tape::scribe;
 use crate::tape::speaking::Policy;
+use crate::wire::message::BodyLimit;
 use crate::wire::upstream::Upstream;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -267,7 +268,7 @@ impl Deck {
             first_arrival: u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS,
             routes: recording.routes.clone(),
             client_timeout: self.config.client_timeout,
-            body_limit: self.config.body_limit,
+            body_limit: body_limit(&self.config),
         };
         if self.mode == Mode::Record {
             let tally = Arc::new(Tally::new(name.as_str(), cassette, 0));
@@ -322,4 +323,10 @@ impl Deck {
 
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// How large the body of a request may be.
+pub(super) fn body_limit(config: &Config) -> BodyLimit {
+    let expansion = usize::try_from(config.limits.expansion).unwrap_or(usize::MAX);
+    BodyLimit { bytes: config.body_limit, expansion }
 }

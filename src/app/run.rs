@@ -1,6 +1,6 @@
 //! A run, recording or replaying, from the settings to the exit code.
 
-use super::opening::{Opening, Recording};
+use super::opening::{Opening, Recording, body_limit};
 use super::{Fault, complain, say, telling};
 use crate::child::{self, Ended, Trust};
 use crate::config::{self, Config};
@@ -130,7 +130,7 @@ fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<
         sign_in: graph::SIGN_IN_HOSTS.map(str::to_owned).into(),
         reverse: config.reverse.clone(),
     };
-    let (body_limit, patience, limits) = (config.body_limit, config.client_timeout, limits(&config.limits));
+    let (body_limit, patience, limits) = (body_limit(config), config.client_timeout, limits(&config.limits));
     Arc::new(Front { sessions, authority, hosts, body_limit, patience, limits })
 }
 

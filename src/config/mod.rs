@@ -76,6 +76,8 @@ pub struct Limits {
     pub header_timeout: u64,
     /// A connection on which nothing happens, in seconds.
     pub idle_timeout: u64,
+    /// How many times its size on the wire a request's body may have once it is decoded.
+    pub expansion: u64,
 }
 
 /// What is wrong with a configuration: every fault of it, a line each.
@@ -216,9 +218,17 @@ impl Written {
     }
 }
 
-fn check_limits(written: [Option<At<u64>>; 7]) -> Limits {
-    let [header_bytes, headers, connections, requests_per_connection, handshake_timeout, header_timeout, idle_timeout] =
-        written.map(|limit| had(limit).value);
+fn check_limits(written: [Option<At<u64>>; 8]) -> Limits {
+    let [
+        header_bytes,
+        headers,
+        connections,
+        requests_per_connection,
+        handshake_timeout,
+        header_timeout,
+        idle_timeout,
+        expansion,
+    ] = written.map(|limit| had(limit).value);
     Limits {
         header_bytes,
         headers,
@@ -227,6 +237,7 @@ fn check_limits(written: [Option<At<u64>>; 7]) -> Limits {
         handshake_timeout,
         header_timeout,
         idle_timeout,
+        expansion,
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Written {
     pub(super) cassette: Option<At<String>>,
     pub(super) body_limit: Option<At<u64>>,
     pub(super) client_timeout: Option<At<u64>>,
-    pub(super) limits: [Option<At<u64>>; 7],
+    pub(super) limits: [Option<At<u64>>; 8],
     pub(super) hosts: Option<At<Vec<At<String>>>>,
     pub(super) reverse: Option<At<String>>,
     pub(super) routes: Option<At<Vec<At<String>>>>,
@@ -65,7 +65,7 @@ pub(super) const ROOT_KEYS: [&str; 12] = [
     "match",
 ];
 /// In the order in which [`Written::limits`] has them.
-pub(super) const LIMIT_KEYS: [&str; 7] = [
+pub(super) const LIMIT_KEYS: [&str; 8] = [
     "header_bytes",
     "headers",
     "connections",
@@ -73,6 +73,7 @@ pub(super) const LIMIT_KEYS: [&str; 7] = [
     "handshake_timeout",
     "header_timeout",
     "idle_timeout",
+    "expansion",
 ];
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
 pub(super) const RECORD_KEYS: [&str; 5] = ["routes", "tunnels", "connect_to", "upstream_ca", "timeout"];

@@ -83,9 +83,9 @@ async fn replay(
 ) -> Result<Response<Body>, Fault> {
     let (limit, patience) = (front.body_limit, front.patience);
     let (head, body) = request.into_parts();
-    let body = match message::read(body, limit, patience).await.map_err(Fault::Client)? {
+    let body = match message::read(body, limit.bytes, patience).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => bytes,
-        Read::TooLarge(_) => return Err(Fault::TooLarge(limit)),
+        Read::TooLarge(_) => return Err(Fault::TooLarge(limit.bytes)),
     };
     let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
     let played = player.answer(&scribe::tape_request(request)).map_err(Fault::Miss)?;
@@ -105,7 +105,7 @@ async fn play_or_record(
     }
     let (limit, patience) = (front.body_limit, front.patience);
     let (head, body) = request.into_parts();
-    let body = match message::read(body, limit, patience).await.map_err(Fault::Client)? {
+    let body = match message::read(body, limit.bytes, patience).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => {
             // What cannot be decoded is not on tape.
             if let Ok(request) = message::owned_request(&head, &target.host, &bytes, limit) {
@@ -192,8 +192,10 @@ impl Fault {
                     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
                 }
             },
+            Self::TooLarge(_) | Self::Coding(coding::Fault::TooLarge(_) | coding::Fault::Expands(_)) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::BadRequest(_) | Self::Coding(_) | Self::Client(_) | Self::Session(_) => StatusCode::BAD_REQUEST,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream(upstream::Fault::Silent { .. } | upstream::Fault::Stalled { .. }) => {
                 StatusCode::GATEWAY_TIMEOUT
             }

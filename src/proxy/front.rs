@@ -5,6 +5,7 @@ use crate::session::sessions::Sessions;
 use crate::session::{HostKind, Target};
 use crate::wire::authority::Authority;
 use crate::wire::framing::HeadLimits;
+use crate::wire::message::BodyLimit;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,8 +86,8 @@ pub struct Front {
     pub authority: Authority,
     /// The hosts that are known.
     pub hosts: Hosts,
-    /// The largest request body that a replay reads, in bytes.
-    pub body_limit: usize,
+    /// The largest request body that a replay reads.
+    pub body_limit: BodyLimit,
     /// How long a client may take for the next part of a body.
     pub patience: Duration,
     /// What one client may ask for.

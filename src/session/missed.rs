@@ -1,14 +1,12 @@
 //! A miss as it is reported: short enough to be kept a thousand times.
 
-use crate::tape::cassette::RequestEntry;
 use crate::tape::differences::{Difference, shorten};
 use crate::tape::miss::Miss;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// The largest request that is kept with its miss, in bytes of JSON.
 const SENT: usize = 16 * 1024;
-/// The most differences of an exchange that are reported.
-const DIFFERENCES: usize = 50;
 
 /// A request that nothing on tape answered.
 #[derive(Clone, Debug, Serialize)]
@@ -27,8 +25,8 @@ pub struct Missed {
     /// What to do about it.
     pub way_out: String,
     /// The request, to be explained again; none when it is large.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent: Option<RequestEntry>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_values")]
+    pub sent: Option<Box<RawValue>>,
     /// The whole explanation, in lines.
     #[serde(skip)]
     pub text: String,
@@ -42,6 +40,12 @@ pub struct Near {
     differences: Vec<Differing>,
     #[serde(skip_serializing_if = "is_zero")]
     more_differences: usize,
+}
+
+/// Writes it in the layout of what it stands in.
+fn as_values<S: serde::Serializer>(sent: &Option<Box<RawValue>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let value = sent.as_ref().and_then(|sent| serde_json::from_str::<serde_json::Value>(sent.get()).ok());
+    value.serialize(serializer)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -62,7 +66,8 @@ impl Missed {
     /// A miss as it is reported.
     #[must_use]
     pub fn of(miss: &Miss) -> Self {
-        let small = serde_json::to_string(&miss.sent).is_ok_and(|text| text.len() <= SENT);
+        // As text: as values it would take many times the room.
+        let sent = serde_json::value::to_raw_value(&miss.sent).ok();
         Self {
             request: miss.request.clone(),
             reason: miss.reason.as_str(),
@@ -70,7 +75,7 @@ impl Missed {
             hints: miss.hints.clone(),
             nearest: near(miss),
             way_out: miss.way_out.clone(),
-            sent: small.then(|| miss.sent.clone()),
+            sent: sent.filter(|sent| sent.get().len() <= SENT),
             text: miss.to_string(),
         }
     }
@@ -88,8 +93,8 @@ pub fn near(miss: &Miss) -> Vec<Near> {
     let near = miss.nearest.iter().map(|near| Near {
         exchange: near.exchange,
         request: near.request.clone(),
-        differences: near.differences.iter().take(DIFFERENCES).map(differing).collect(),
-        more_differences: near.differences.len().saturating_sub(DIFFERENCES),
+        differences: near.differences.first.iter().map(differing).collect(),
+        more_differences: near.differences.more,
     });
     near.collect()
 }

@@ -6,7 +6,7 @@ use crate::store::takes::{self, Takes};
 use crate::tape::exchange::Exchange;
 use crate::tape::route::Route;
 use crate::tape::{graph, redact, scribe};
-use crate::wire::message::{self, Body, Broken, Read};
+use crate::wire::message::{self, Body, BodyLimit, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
 use http::header::{EXPECT, HOST};
@@ -32,8 +32,8 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// How long a client may take for the next part of a body.
     pub client_timeout: Duration,
-    /// The largest body that is recorded, in bytes, decoded or not.
-    pub body_limit: usize,
+    /// The largest body that is recorded.
+    pub body_limit: BodyLimit,
 }
 
 /// Records one program.
@@ -137,7 +137,7 @@ impl Recorder {
     async fn record(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
         let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
         let mut hole = Hole::open(&self.tally, &head, target);
-        let limit = self.settings.body_limit;
+        let limit = self.settings.body_limit.bytes;
         let sent = match message::read(body, limit, self.settings.client_timeout)
             .await
             .map_err(|why| hole.because(Fault::Client(why)))?
@@ -189,7 +189,7 @@ impl Recorder {
             Ok(request) => request,
             Err(why) => return hole.say(format!("the request's body: {why}")),
         };
-        let response = match message::owned_response(answer_head, answer, limit) {
+        let response = match message::owned_response(answer_head, answer, limit.bytes) {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };

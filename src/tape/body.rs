@@ -144,9 +144,29 @@ impl Form {
 /// How deep JSON may be nested to stand as JSON: in a cassette it is some levels deeper, and the parser's limit is 128.
 const DEPTH: usize = 100;
 
+/// Whether a body has so many values for its size that comparing each of them would cost many times its memory: no
+/// request to Graph has. It is kept and compared as one text.
+#[must_use]
+pub fn is_dense(body: &[u8]) -> bool {
+    if body.len() < 2048 {
+        return false;
+    }
+    let (mut values, mut in_text, mut escaped) = (0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values > 300 + body.len() / 16
+}
+
 /// The value and layout that print to exactly `text`, if there are any.
 fn as_json(text: &str) -> Option<(Value, Layout)> {
-    let structured = text.starts_with(['{', '[']);
+    let structured = text.starts_with(['{', '[']) && !is_dense(text.as_bytes());
     let value: Value = structured.then(|| serde_json::from_str(text).ok()).flatten()?;
     if depth(&value) > DEPTH {
         return None;
@@ -168,6 +188,21 @@ fn depth(value: &Value) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_body_is_dense_when_no_program_would_write_it() {
+        let list = |element: &str, count| format!("[{}]", [element].repeat(count).join(","));
+        for (body, dense) in [
+            (list("1", 900), false),
+            (list("1", 1100), true),
+            (list("{}", 1000), true),
+            ("[".repeat(3000) + &"]".repeat(3000), true),
+            (list("\"a, b, c, d, e, f, [g], {h}, \\\", i\"", 500), false),
+            (list(r#"{"id":"0385114b-b48f-4800-a046-f249eaba24b1","enabled":true,"count":1}"#, 500), false),
+        ] {
+            assert_eq!(is_dense(body.as_bytes()), dense, "{}", &body[..40]);
+        }
+    }
 
     fn form(text: &str) -> String {
         serde_json::to_string(&Form::of(Content::Text(text.to_owned()))).unwrap()

@@ -9,9 +9,13 @@ use super::lexicon::{self, Lexicon};
 use super::matching::{self, Address};
 use super::walk::{self, Kind, Leaf, Place};
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 120;
+
+/// How many differences of one exchange are kept; the others are counted.
+const KEPT: usize = 50;
 
 /// What a recorded body is called that is JSON, where the live one is none.
 const JSON: &str = "JSON";
@@ -27,6 +31,33 @@ pub struct Difference {
     pub got: Option<String>,
     /// Why an id that differs may not take the value it has here.
     pub id: Option<String>,
+}
+
+/// Where a request is not as a recorded one was: the first places, and how many there are besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// The first ones.
+    pub first: Vec<Difference>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl Differences {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.first.len() + self.more
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    fn add(&mut self, found: Difference) {
+        if self.first.len() < KEPT { self.first.push(found) } else { self.more += 1 }
+    }
 }
 
 impl Difference {
@@ -84,10 +115,20 @@ pub(super) struct Live {
 #[derive(Clone, Debug)]
 struct LiveLeaf {
     leaf: Leaf<'static>,
-    parts: Vec<String>,
-    ids: Vec<(Id, Option<Row>)>,
-    /// The value with the names of the ids that are known.
-    named: String,
+    /// Its ids: where they stand, and what they stand for if that is known.
+    ids: Vec<(Range<usize>, Id, Option<Row>)>,
+    /// The value with the names of the ids that are known, if there are any.
+    named: Option<String>,
+}
+
+impl LiveLeaf {
+    fn parts(&self) -> Vec<&str> {
+        between(&self.leaf.text, self.ids.iter().map(|(range, ..)| range))
+    }
+
+    fn quoted(&self) -> String {
+        quoted(self.leaf.kind, self.named.as_deref().unwrap_or(&self.leaf.text))
+    }
 }
 
 impl Live {
@@ -98,11 +139,10 @@ impl Live {
         let known = [index.ids.lexicon(), bindings.lexicon(), &own];
         let marks = matching::marks(&leaves, &index.rules, &known);
         let live = |leaf: Leaf<'_>| {
-            let (parts, ids) = blanked(index, &leaf, &known);
-            let settled = ids.into_iter().map(|id| (index.settled_row(&id, bindings), id)).map(|(row, id)| (id, row));
+            let ids = matching::ids_of(&leaf, &index.rules, &known).into_iter();
+            let settled = ids.map(|(range, id)| (index.settled_row(&id, bindings), range, id));
             LiveLeaf {
-                parts: parts.into_iter().map(str::to_owned).collect(),
-                ids: settled.collect(),
+                ids: settled.map(|(row, range, id)| (range, id, row)).collect(),
                 named: with_names(index, bindings, &leaf.text),
                 leaf: Leaf { place: leaf.place.clone(), kind: leaf.kind, text: leaf.text.into_owned().into() },
             }
@@ -140,7 +180,7 @@ pub(super) fn distance(one: &[u32], other: &[u32]) -> usize {
 
 /// Where a live request differs from that of an exchange, in the order in which the recorded one is walked, what only
 /// the live one has last.
-pub(super) fn differences(index: &Index, exchange: u32, live: &Live) -> Vec<Difference> {
+pub(super) fn differences(index: &Index, exchange: u32, live: &Live) -> Differences {
     let request = index.recorded_request(exchange);
     let (recorded, _, ignored) = compared(index, &request);
     let of_body = other_kind_of_body(&recorded, live);
@@ -154,7 +194,7 @@ pub(super) fn differences(index: &Index, exchange: u32, live: &Live) -> Vec<Diff
     for leaf in live.leaves.iter().rev().filter(|leaf| !passed_over(&leaf.leaf.place)) {
         unmatched.entry(&leaf.leaf.place).or_default().push(leaf);
     }
-    let (mut differences, mut pairs) = (Vec::new(), Pairs::default());
+    let (mut differences, mut pairs) = (Differences::default(), Pairs::default());
     for leaf in recorded.iter().filter(|leaf| !passed_over(&leaf.place)) {
         let other = unmatched.get_mut(&leaf.place).and_then(Vec::pop);
         let id = match other.map(|other| compare(index, leaf, other, &known, &mut pairs)) {
@@ -162,17 +202,17 @@ pub(super) fn differences(index: &Index, exchange: u32, live: &Live) -> Vec<Diff
             Some(Comparison::Id(why)) => Some(why),
             Some(Comparison::Differs) | None => None,
         };
-        let got = other.map(|other| quoted(other.leaf.kind, &other.named));
+        let got = other.map(LiveLeaf::quoted);
         let recorded = Some(quoted(leaf.kind, &index.ids.to_tape(&leaf.text)));
-        differences.push(Difference { place: leaf.place.clone(), recorded, got, id });
+        differences.add(Difference { place: leaf.place.clone(), recorded, got, id });
     }
     for leaf in live.leaves.iter().filter(|leaf| !passed_over(&leaf.leaf.place)) {
         if unmatched.get_mut(&leaf.leaf.place).and_then(Vec::pop).is_some() {
-            let got = Some(quoted(leaf.leaf.kind, &leaf.named));
-            differences.push(Difference { place: leaf.leaf.place.clone(), recorded: None, got, id: None });
+            let got = Some(leaf.quoted());
+            differences.add(Difference { place: leaf.leaf.place.clone(), recorded: None, got, id: None });
         }
     }
-    differences.extend(of_body);
+    of_body.into_iter().for_each(|found| differences.add(found));
     differences
 }
 
@@ -185,7 +225,7 @@ pub(super) fn is_other_kind_of_body(difference: &Difference) -> bool {
 fn other_kind_of_body(recorded: &[Leaf<'_>], live: &Live) -> Option<Difference> {
     let is_json = |place: &Place| matches!(place, Place::Json(_));
     let text = live.leaves.iter().find(|leaf| leaf.leaf.place == Place::Body)?;
-    let got = Some(format!("what is no JSON ({})", quoted(text.leaf.kind, &text.named)));
+    let got = Some(format!("what is no JSON ({})", text.quoted()));
     let differs = recorded.iter().any(|leaf| is_json(&leaf.place));
     differs.then(|| Difference { place: Place::Body, recorded: Some(JSON.to_owned()), got, id: None })
 }
@@ -227,10 +267,10 @@ fn name(index: &Index, slot: &Slot) -> String {
 
 fn compare(index: &Index, recorded: &Leaf<'_>, live: &LiveLeaf, known: &[&Lexicon], pairs: &mut Pairs) -> Comparison {
     let (parts, ids) = blanked(index, recorded, known);
-    if recorded.kind != live.leaf.kind || parts != live.parts {
+    if recorded.kind != live.leaf.kind || parts != live.parts() {
         return Comparison::Differs;
     }
-    for (recorded, (live_id, settled)) in ids.into_iter().zip(&live.ids) {
+    for (recorded, (_, live_id, settled)) in ids.into_iter().zip(&live.ids) {
         let slot = index.ids.find(&recorded).map_or_else(|| Slot::Literal(recorded), Slot::Id);
         if index.fills(&slot, live_id, *settled).is_none() {
             return why_not(index, &slot, live_id, *settled).map_or(Comparison::Differs, Comparison::Id);
@@ -244,14 +284,19 @@ fn compare(index: &Index, recorded: &Leaf<'_>, live: &LiveLeaf, known: &[&Lexico
 
 /// A value without its ids, and the ids.
 fn blanked<'a>(index: &Index, leaf: &'a Leaf<'_>, known: &[&Lexicon]) -> (Vec<&'a str>, Vec<Id>) {
-    let (mut parts, mut ids, mut from) = (Vec::new(), Vec::new(), 0);
-    for (range, id) in matching::ids_of(leaf, &index.rules, known) {
-        parts.push(&leaf.text[from..range.start]);
-        ids.push(id);
+    let (ranges, ids): (Vec<_>, Vec<_>) = matching::ids_of(leaf, &index.rules, known).into_iter().unzip();
+    (between(&leaf.text, ranges.iter()), ids)
+}
+
+/// The parts of a text between ranges of it.
+fn between<'a, 'r>(text: &'a str, ranges: impl Iterator<Item = &'r Range<usize>>) -> Vec<&'a str> {
+    let (mut parts, mut from) = (Vec::with_capacity(1), 0);
+    for range in ranges {
+        parts.push(&text[from..range.start]);
         from = range.end;
     }
-    parts.push(&leaf.text[from..]);
-    (parts, ids)
+    parts.push(&text[from..]);
+    parts
 }
 
 fn why_not(index: &Index, slot: &Slot, live: &Id, settled: Option<Row>) -> Option<String> {
@@ -268,8 +313,8 @@ fn why_not(index: &Index, slot: &Slot, live: &Id, settled: Option<Row>) -> Optio
     }
 }
 
-/// A text with the live ids that are known named by their placeholders.
-fn with_names(index: &Index, bindings: &Bindings, text: &str) -> String {
+/// A text with the live ids that are known named by their placeholders, if it has any.
+fn with_names(index: &Index, bindings: &Bindings, text: &str) -> Option<String> {
     let (mut named, mut from) = (String::new(), 0);
     for (range, id) in lexicon::in_text(text, &[index.ids.lexicon(), bindings.lexicon()]) {
         let row = index.settled_row(&id, bindings).or_else(|| index.ids.find(&id));
@@ -279,8 +324,7 @@ fn with_names(index: &Index, bindings: &Bindings, text: &str) -> String {
             from = range.end;
         }
     }
-    named.push_str(&text[from..]);
-    named
+    (from > 0).then(|| named + &text[from..])
 }
 
 fn quoted(kind: Kind, text: &str) -> String {

@@ -1,13 +1,15 @@
 //! Why nothing on tape answers a request: the reason, the nearest recorded exchanges, and the way out, in words.
 
+use super::body;
 use super::cassette::RequestEntry;
-use super::differences::{self, Difference, Live};
+use super::differences::{self, Difference, Differences, Live};
 use super::exchange::{Request, Taped};
 use super::graph;
 use super::index::Index;
 use super::redact;
 use super::schema;
 use super::walk::{self, Place};
+use serde::de::IgnoredAny;
 
 /// How many of the nearest exchanges are told.
 const NEAREST: usize = 3;
@@ -80,7 +82,7 @@ pub struct Near {
     /// Its request, as `METHOD address` with placeholders.
     pub request: String,
     /// Where the live request differs from it.
-    pub differences: Vec<Difference>,
+    pub differences: Differences,
 }
 
 /// What is known of a request that nothing answers: enough to explain it without the session.
@@ -141,7 +143,7 @@ fn already_played(miss: Miss, index: &Index, played: &Played) -> Miss {
     Miss {
         reason: Reason::AlreadyPlayed,
         message: format!("exchange {number} was already played, for request {} of this run, and {why}", played.by),
-        nearest: vec![near(index, played.exchange, Vec::new())],
+        nearest: vec![near(index, played.exchange, Differences::default())],
         way_out: format!("{way_out}, or record the repetition too"),
         ..miss
     }
@@ -172,30 +174,33 @@ fn nearest(index: &Index, unanswered: &Unanswered) -> Vec<Near> {
     let apart = |exchange: u32| differences::distance(&index.exchanges[exchange as usize].marks, &live.marks);
     let mut ranked: Vec<(usize, u32)> = candidates.into_iter().map(|exchange| (apart(exchange), exchange)).collect();
     ranked.sort_unstable();
-    let compare = |(_, exchange): &(usize, u32)| (differences::differences(index, *exchange, live), *exchange);
-    let mut compared: Vec<(Vec<Difference>, u32)> = ranked.iter().take(LOOKED_AT).map(compare).collect();
-    let rank = |found: &[Difference]| (found.len(), found.iter().all(|found| found.id.is_none()));
-    compared.sort_by(|(a, one), (b, other)| rank(a).cmp(&rank(b)).then(one.cmp(other)));
+    let rank = |found: &Differences| (found.len(), found.first.iter().all(|found| found.id.is_none()));
+    let mut compared: Vec<(Differences, u32)> = Vec::new();
+    for (_, exchange) in ranked.into_iter().take(LOOKED_AT) {
+        compared.push((differences::differences(index, exchange, live), exchange));
+        compared.sort_by(|(a, one), (b, other)| rank(a).cmp(&rank(b)).then(one.cmp(other)));
+        compared.truncate(NEAREST);
+    }
     let path = graph::route_template(unanswered.request.path());
     let (_, of_path) = index.knows(live.address);
-    let told = |(differences, exchange): (Vec<Difference>, u32)| {
+    let told = |(differences, exchange): (Differences, u32)| {
         let near = near(index, exchange, differences);
         if of_path { near } else { with_whole_path(near, path.clone()) }
     };
-    compared.into_iter().take(NEAREST).map(told).collect()
+    compared.into_iter().map(told).collect()
 }
 
 /// The differences of an exchange with another path, which say little segment by segment.
 fn with_whole_path(mut near: Near, got: String) -> Near {
     let address = near.request.split_once(' ').map_or("", |(_, url)| url).splitn(4, '/').nth(3).unwrap_or_default();
     let recorded = graph::route_template(&format!("/{}", address.split('?').next().unwrap_or_default()));
-    near.differences.retain(|found| !matches!(found.place, Place::Path(2..)));
+    near.differences.first.retain(|found| !matches!(found.place, Place::Path(2..)));
     let path = Difference { place: Place::Path(0), recorded: Some(recorded), got: Some(got), id: None };
-    near.differences.insert(0, path);
+    near.differences.first.insert(0, path);
     near
 }
 
-fn near(index: &Index, exchange: u32, differences: Vec<Difference>) -> Near {
+fn near(index: &Index, exchange: u32, differences: Differences) -> Near {
     let request = &index.entries[exchange as usize].request;
     let request = format!("{} {}", request.method, request.url);
     Near { exchange: exchange as usize + 1, request, differences }
@@ -205,10 +210,14 @@ fn near(index: &Index, exchange: u32, differences: Vec<Difference>) -> Near {
 fn hints(request: &Request, nearest: &[Near]) -> Vec<String> {
     let writes = matches!(request.method.as_str(), "POST" | "PATCH" | "PUT");
     let about = graph::route_template(request.path()).to_lowercase().contains("/userstatuses");
-    let (Some(body), true) = (walk::parse_json(&request.body), writes && about) else { return Vec::new() };
+    if !writes || !about || body::is_dense(&request.body) {
+        return Vec::new();
+    }
+    let Some(body) = walk::parse_json(&request.body) else { return Vec::new() };
     let differs = |name: &str| {
         let place = Place::Json(format!("/{name}"));
-        nearest.first().is_none_or(|near| near.differences.iter().any(|found| found.place == place))
+        let among = |found: &Differences| found.more > 0 || found.first.iter().any(|found| found.place == place);
+        nearest.first().is_none_or(|near| among(&near.differences))
     };
     schema::faults(&body).into_iter().filter(|(name, _)| differs(name)).map(|(_, rule)| rule).collect()
 }
@@ -228,14 +237,13 @@ fn reason(index: &Index, unanswered: &Unanswered, nearest: &[Near], invalid: boo
     if !of_route {
         return (Reason::Elsewhere, elsewhere(first));
     }
-    let Some(difference) = first.differences.first() else {
+    let Some(difference) = first.differences.first.first() else {
         let message = format!("exchange {exchange} is equal but for its ids, which fit it only together with others");
         return (Reason::Id, message);
     };
     let was_json = differences::is_other_kind_of_body(difference);
     if was_json && !unanswered.request.body.is_empty() {
-        let why = serde_json::from_slice::<serde_json::Value>(&unanswered.request.body).err();
-        let why = why.map_or_else(|| "it is no object and no array".to_owned(), |why| why.to_string());
+        let why = not_json(&unanswered.request.body);
         return (Reason::NotJson, format!("the body is no JSON ({why}), and that of exchange {exchange} is"));
     }
     let more = match first.differences.len() - 1 {
@@ -252,6 +260,16 @@ fn reason(index: &Index, unanswered: &Unanswered, nearest: &[Near], invalid: boo
     (reason, message)
 }
 
+/// Why a body is not compared as JSON.
+fn not_json(text: &[u8]) -> String {
+    let (fault, otherwise) = if body::is_dense(text) {
+        (serde_json::from_slice::<IgnoredAny>(text).err(), "it has more values for its size than are compared")
+    } else {
+        (serde_json::from_slice::<serde_json::Value>(text).err(), "it is no object and no array")
+    };
+    fault.map_or_else(|| otherwise.to_owned(), |why| why.to_string())
+}
+
 /// How a request that is recorded somewhere else was recorded.
 fn elsewhere(near: &Near) -> String {
     let what = |place: &Place| match place {
@@ -260,7 +278,7 @@ fn elsewhere(near: &Near) -> String {
         Place::Path(1) => Some("version"),
         _ => None,
     };
-    let told = near.differences.iter().filter_map(|found| {
+    let told = near.differences.first.iter().filter_map(|found| {
         let (recorded, got) = (found.recorded.as_deref()?, found.got.as_deref()?);
         Some(format!("with the {} {recorded}, not {got}", what(&found.place)?))
     });
@@ -278,9 +296,9 @@ fn rule(request: &Request, reason: Reason, nearest: &[Near]) -> Option<String> {
     let fits = !differences.is_empty()
         && differences.len() <= PROPOSED
         && matches!(reason, Reason::Differs | Reason::Invalid)
-        && differences.iter().all(|found| found.id.is_none() && may_vary(&found.place));
+        && differences.first.iter().all(|found| found.id.is_none() && may_vary(&found.place));
     let places: Vec<String> =
-        differences.iter().map(|found| serde_json::Value::from(found.place.to_string()).to_string()).collect();
+        differences.first.iter().map(|found| serde_json::Value::from(found.place.to_string()).to_string()).collect();
     let route = graph::route_template(request.path()).replace("{id}", "*");
     let route = serde_json::Value::from(format!("{} {route}", request.method));
     fits.then(|| format!("[[match]]\nroute = {route}\nignore = [{}]", places.join(", ")))
@@ -302,7 +320,7 @@ impl std::fmt::Display for Miss {
         self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))?;
         for near in self.nearest.iter().filter(|near| !near.differences.is_empty()) {
             write!(f, "\n  exchange {}, {}", near.exchange, near.request)?;
-            near.differences.iter().take(TOLD).try_for_each(|found| write!(f, "\n    {}", found.line()))?;
+            near.differences.first.iter().take(TOLD).try_for_each(|found| write!(f, "\n    {}", found.line()))?;
             if near.differences.len() > TOLD {
                 write!(f, "\n    … and {} more places", near.differences.len() - TOLD)?;
             }
@@ -504,10 +522,10 @@ mod tests {
             };
             let miss = deck.miss(&ask);
             prop_assert_eq!(miss.nearest[0].exchange, others / 2 + 1);
-            prop_assert_eq!(miss.nearest[0].differences[0].place.to_string(), place);
+            prop_assert_eq!(miss.nearest[0].differences.first[0].place.to_string(), place);
             prop_assert_eq!(miss.nearest[0].differences.len(), 1);
             // With the rule that it proposes, it is answered.
-            let pattern = PlacePattern::parse(&miss.nearest[0].differences[0].place.to_string()).unwrap();
+            let pattern = PlacePattern::parse(&miss.nearest[0].differences.first[0].place.to_string()).unwrap();
             let mut deck = Deck::of(&recorded, rule(|rule| rule.ignore = vec![pattern]));
             prop_assert_eq!(deck.ask(&ask).map_err(|miss| miss.to_string()).unwrap().exchange, others / 2 + 1);
         }

@@ -1,5 +1,6 @@
 //! The one walk over every value of a message that matching, ids and misses share.
 
+use super::body;
 use super::exchange::Request;
 use super::graph::{self, Segment};
 use super::ordering;
@@ -88,7 +89,8 @@ fn body_leaves(body: &[u8], view: &View, leaves: &mut Vec<Leaf<'_>>) {
     if body.is_empty() {
         return;
     }
-    if let Some(mut value) = parse_json(body) {
+    let parsed = if body::is_dense(body) { None } else { parse_json(body) };
+    if let Some(mut value) = parsed {
         if view.unordered {
             ordering::sort_arrays(&mut value, &view.ignored);
         }

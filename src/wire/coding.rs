@@ -17,6 +17,9 @@ pub enum Fault {
         /// What was found.
         source: std::io::Error,
     },
+    /// Far more than its size on the wire, once decoded.
+    #[error("decoded it is more than {0} times as large as it came (limits.expansion in config.toml)")]
+    Expands(usize),
     /// More than the limit, once decoded.
     #[error("decoded it is larger than {0} bytes")]
     TooLarge(usize),

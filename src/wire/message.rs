@@ -32,6 +32,18 @@ pub fn streaming(body: Incoming) -> Body {
     body.boxed_unsync()
 }
 
+/// How large a request's body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimit {
+    /// In bytes, decoded or not.
+    pub bytes: usize,
+    /// How many times its size on the wire it may have once it is decoded.
+    pub expansion: usize,
+}
+
+/// What a body may expand to in any case, in bytes: small ones can be very repetitive.
+const SMALL: usize = 64 * 1024;
+
 /// A body that was read, up to a limit.
 pub enum Read {
     /// All of it.
@@ -119,13 +131,14 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// An owned copy of a request, its body decoded.
 ///
 /// # Errors
-/// When the body cannot be decoded within `limit` bytes.
+/// When the body cannot be decoded within its limit.
 pub fn owned_request(
     head: &http::request::Parts,
     host: &str,
     body: &Bytes,
-    limit: usize,
+    limit: BodyLimit,
 ) -> Result<Request, coding::Fault> {
+    let expanded = body.len().saturating_mul(limit.expansion).max(SMALL);
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     // `OPTIONS *`, and an absolute form that has a query and no path, come without one.
     let root = if target.starts_with('/') { "" } else { "/" };
@@ -134,7 +147,10 @@ pub fn owned_request(
         host: host.to_owned(),
         target: format!("{root}{target}"),
         headers: owned_headers(&head.headers),
-        body: decoded(&head.headers, body, limit)?,
+        body: decoded(&head.headers, body, limit.bytes.min(expanded)).map_err(|fault| match fault {
+            coding::Fault::TooLarge(_) if expanded < limit.bytes => coding::Fault::Expands(limit.expansion),
+            fault => fault,
+        })?,
     })
 }
 
