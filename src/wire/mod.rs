@@ -5,5 +5,6 @@ pub mod coding;
 pub mod framing;
 pub mod message;
 pub mod reach;
+pub mod root;
 pub mod tls;
 pub mod upstream;

@@ -32,4 +32,5 @@ mod sessions;
 mod settings;
 mod shutdown;
 mod smuggling;
+mod stolen_key;
 mod upstream;
