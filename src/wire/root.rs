@@ -373,7 +373,8 @@ fn write_public(dir: &Path, root: &CertificateDer<'_>) -> Result<PathBuf, Fault>
     Ok(file)
 }
 
-fn day(time: OffsetDateTime) -> String {
+/// A day as people and RFC 3339 write it.
+pub(super) fn day(time: OffsetDateTime) -> String {
     format!("{:04}-{:02}-{:02}", time.year(), u8::from(time.month()), time.day())
 }
 
