@@ -25,6 +25,7 @@ mod law;
 mod limits;
 mod memory;
 mod misses;
+mod offline;
 mod passing;
 mod redaction;
 mod reports;
