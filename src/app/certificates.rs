@@ -2,6 +2,7 @@
 
 use super::{Fault, say};
 use crate::config::Config;
+use crate::platform;
 use crate::tape::graph;
 use crate::wire::authority::Authority;
 use crate::wire::root::{self, Root};
@@ -18,6 +19,12 @@ pub fn open(config: &Config) -> Result<Authority, Fault> {
     let now = OffsetDateTime::now_utc();
     let root = Root::open(&root::default_dir()?, &opened(&Config::default()), now)?;
     root.covers(&opened(config))?;
+    if !platform::is_private(root.key_file()) {
+        let file = root.key_file().display();
+        say(format!(
+            "warning: others can read {file}, which holds a key: `chmod 600` it, and if somebody may have read it, `graphdeck ca --renew`"
+        ));
+    }
     if let Some(days) = root.days_left(now) {
         say(format!(
             "warning: the root certificate expires on {}, in {days} days: `graphdeck ca --renew` makes a new one, to be trusted in its place",

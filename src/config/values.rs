@@ -2,7 +2,9 @@
 
 /// Sees that a text is the name of a host, and no more.
 pub(super) fn check_host(text: &str) -> Result<String, String> {
-    let good = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    // No part is empty: in a certificate `.com` would stand for every name below it.
+    let good = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        && !text.split('.').any(str::is_empty);
     let wrong = || format!("`{text}` is no name of a host, such as graph.microsoft.com");
     if good { Ok(text.to_ascii_lowercase()) } else { Err(wrong()) }
 }

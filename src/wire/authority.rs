@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use time::{Duration, OffsetDateTime};
@@ -103,8 +104,13 @@ impl Authority {
 }
 
 fn leaf(host: &str, from: OffsetDateTime, until: OffsetDateTime) -> Result<CertificateParams, rcgen::Error> {
+    let mut names = vec![host.to_owned()];
+    // Java does not say which name it asks for when that has no dot in it, and is shown what is for the address.
+    if host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+        names.push(root::OWN_NAME.to_owned());
+    }
     // An IP address becomes an IP SAN here, a name a DNS SAN.
-    let mut params = CertificateParams::new(vec![host.to_owned()])?;
+    let mut params = CertificateParams::new(names)?;
     // There is no common name: OpenSSL and Java hold one against the constraints, as if an address were a name.
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "Graphdeck");
@@ -148,7 +154,7 @@ mod tests {
             assert!(until - from <= Duration::days(90) && until <= authority.root.until(), "{from} {until}");
             assert!(from < made && made + Duration::days(2) < until, "{from} {until}");
         }
-        assert!(LEAF_RENEWAL_DAYS < LEAF_DAYS, "a new one is made before the old one ends");
+        const { assert!(LEAF_RENEWAL_DAYS < LEAF_DAYS, "a new one is made before the old one ends") };
     }
 
     #[test]

@@ -33,7 +33,7 @@ const FILE: &str = "root.pem";
 const PUBLIC_FILE: &str = "ca.pem";
 
 /// The name by which a program reaches the deck itself.
-const OWN_NAME: &str = "localhost";
+pub(super) const OWN_NAME: &str = "localhost";
 
 /// A root certificate, and the key that signs in its name.
 pub struct Root {
@@ -211,6 +211,12 @@ impl Root {
     #[must_use]
     pub fn public_file(&self) -> &Path {
         &self.public_file
+    }
+
+    /// The file that holds the key.
+    #[must_use]
+    pub fn key_file(&self) -> &Path {
+        &self.file
     }
 
     /// When it expires.

@@ -109,6 +109,10 @@ fn what_is_wrong_with_a_root_is_said_with_the_way_out() {
     all += "(and no more)\n";
     std::fs::remove_file(project.file("config.toml")).unwrap();
     all += &said(&project, &replay);
+    all += "(others can read the key)\n";
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(key_file(&project), readable).unwrap();
+    all += &said(&project, &replay);
     all += "(it ends soon)\n";
     make_root(&project, time::Duration::days(10) + time::Duration::HOUR);
     all += &[said(&project, &replay), said(&project, &["ca"])].concat();

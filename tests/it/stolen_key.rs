@@ -56,6 +56,13 @@ async fn each_case(client: impl AsyncFnOnce(&Project, &[(&str, SocketAddr)]) -> 
         asked.push((host, serve(shown, rustls::ALL_VERSIONS).await));
         expected.push((what, good));
     }
+    // And what the deck itself signs.
+    project.write("cassettes/empty.json", "{\"graphdeck\":1,\"ids\":{},\"exchanges\":[]}");
+    let deck = project.replay("empty", &[]);
+    for host in ["graph.microsoft.com", "login.microsoftonline.com", "localhost", "127.0.0.1"] {
+        asked.push((host, deck.address));
+        expected.push(("the deck's own", true));
+    }
     let outcomes = client(&project, &asked).await;
     assert_eq!(outcomes.len(), expected.len(), "{outcomes:?}");
     for (((what, good), (host, _)), outcome) in expected.into_iter().zip(asked).zip(outcomes) {

@@ -157,5 +157,6 @@ pub fn make_root(project: &Project, left: time::Duration) {
     let root = constrained("A root");
     let root_pem = root.self_signed(&key).unwrap().pem();
     let issuing = constrained("Issuing").signed_by(&issuing_key, &Issuer::new(root, key)).unwrap();
-    project.write("data/graphdeck/root.pem", root_pem + &issuing.pem() + &issuing_key.serialize_pem());
+    let file = project.write("data/graphdeck/root.pem", root_pem + &issuing.pem() + &issuing_key.serialize_pem());
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
