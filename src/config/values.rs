@@ -54,6 +54,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_host_is_a_name_and_no_more() {
+        for good in ["graph.microsoft.com", "localhost", "127.0.0.1", "GRAPH.test"] {
+            assert_eq!(check_host(good), Ok(good.to_ascii_lowercase()));
+        }
+        for bad in ["", ".", ".com", "graph.microsoft.com.", "a..b", "*.com", "graph.test:443", "https://a", "a b", "é"]
+        {
+            assert!(check_host(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn tunnels_are_hosts_with_or_without_a_port() {
         for (text, host, port) in [
             ("Example.com", "example.com", 443),
