@@ -62,6 +62,7 @@
 //!   coding.rs            content codings
 //!   tls.rs               the crypto provider, roots, trust bundles
 //!   root.rs              the root certificate, and the key that signs in its name
+//!   constraints.rs       the hosts that it is good for
 //!   authority.rs         the leaves that are signed for hosts
 //!   upstream.rs          the way to the real Graph
 //!   reach.rs             which other hosts may be reached

@@ -1,7 +1,7 @@
 //! The certificate authority: what the root's key signs for the hosts the deck opens.
 
 use super::root::{self, Root};
-use super::tls;
+use super::{constraints, tls};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -107,7 +107,7 @@ fn leaf(host: &str, from: OffsetDateTime, until: OffsetDateTime) -> Result<Certi
     let mut names = vec![host.to_owned()];
     // Java does not say which name it asks for when that has no dot in it, and is shown what is for the address.
     if host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
-        names.push(root::OWN_NAME.to_owned());
+        names.push(constraints::OWN_NAME.to_owned());
     }
     // An IP address becomes an IP SAN here, a name a DNS SAN.
     let mut params = CertificateParams::new(names)?;

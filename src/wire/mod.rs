@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod coding;
+mod constraints;
 pub mod framing;
 pub mod message;
 pub mod reach;

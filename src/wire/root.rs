@@ -5,20 +5,19 @@
 //! opens (RFC 5280 section 4.2.1.10), by usage to TLS servers, and by path length to leaves. A key that is stolen can
 //! therefore sign for nothing else, also in the eyes of clients that ignore constraints of a root itself, as Java does.
 
+use super::constraints::{self, Permitted};
 use super::tls;
 use crate::platform;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use time::{Duration, OffsetDateTime};
-use x509_parser::extensions::GeneralName;
 
 /// How long the root is valid. It is this long because people put it into trust stores by hand.
 const DAYS: i64 = 3650;
@@ -31,9 +30,6 @@ const BACKDATED_DAYS: i64 = 2 * 366;
 const FILE: &str = "root.pem";
 /// The file with the root alone, for people and programs to read.
 const PUBLIC_FILE: &str = "ca.pem";
-
-/// The name by which a program reaches the deck itself.
-pub(super) const OWN_NAME: &str = "localhost";
 
 /// A root certificate, and the key that signs in its name.
 pub struct Root {
@@ -249,54 +245,13 @@ impl std::fmt::Debug for Root {
     }
 }
 
-/// What a certificate may be issued for.
-#[derive(Debug, Default)]
-struct Permitted {
-    /// Names, each with all below it.
-    names: Vec<String>,
-    /// Address and mask, one after the other.
-    networks: Vec<Vec<u8>>,
-}
-
-impl Permitted {
-    /// Whether a host, a name or an address, is among it.
-    fn has(&self, host: &str) -> bool {
-        let Ok(address) = host.parse::<IpAddr>() else {
-            return self.names.iter().any(|name| is_at_or_below(host, name));
-        };
-        let octets = match address {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        };
-        self.networks.iter().any(|network| {
-            let (base, mask) = network.split_at(network.len() / 2);
-            base.len() == octets.len() && (0..base.len()).all(|i| octets[i] & mask[i] == base[i] & mask[i])
-        })
-    }
-}
-
-fn is_at_or_below(host: &str, name: &str) -> bool {
-    let Some(above) = host.len().checked_sub(name.len()) else { return false };
-    let (below, end) = host.as_bytes().split_at(above);
-    end.eq_ignore_ascii_case(name.as_bytes()) && (below.is_empty() || below.ends_with(b"."))
-}
-
 /// Reads what an issuing certificate is good for and until when, and sees that the key is its own.
 fn read_issuing(der: &CertificateDer<'_>, key: &KeyPair) -> Result<(Permitted, OffsetDateTime), String> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|why| why.to_string())?;
     if certificate.public_key().raw != key.subject_public_key_info() {
         return Err("the key in it belongs to another certificate".to_owned());
     }
-    let constraints = certificate.name_constraints().map_err(|why| why.to_string())?;
-    let subtrees = constraints.and_then(|constraints| constraints.value.permitted_subtrees.as_ref());
-    let mut permitted = Permitted::default();
-    for subtree in subtrees.ok_or("its issuing certificate has no name constraints")? {
-        match &subtree.base {
-            GeneralName::DNSName(name) => permitted.names.push((*name).to_owned()),
-            GeneralName::IPAddress(network) => permitted.networks.push(network.to_vec()),
-            _ => {}
-        }
-    }
+    let permitted = Permitted::read(&certificate)?.ok_or("its issuing certificate has no name constraints")?;
     Ok((permitted, certificate.validity().not_after.to_datetime()))
 }
 
@@ -338,33 +293,10 @@ fn authority(name: &str, path_length: u8, hosts: &[String], now: OffsetDateTime)
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.name_constraints =
-        Some(NameConstraints { permitted_subtrees: permitted(hosts), excluded_subtrees: Vec::new() });
+    params.name_constraints = Some(constraints::of(hosts));
     params.not_before = now - Duration::days(BACKDATED_DAYS);
     params.not_after = now + Duration::days(DAYS);
     params
-}
-
-/// These hosts, and the deck's own name and addresses on this machine.
-fn permitted(hosts: &[String]) -> Vec<GeneralSubtree> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut networks = vec![
-        // Java wants the bits beyond the mask to be zero.
-        CidrSubnet::from_addr_prefix(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
-        CidrSubnet::from_addr_prefix(Ipv6Addr::LOCALHOST.into(), 128),
-    ];
-    for host in hosts.iter().map(String::as_str).chain([OWN_NAME]) {
-        match host.parse::<IpAddr>() {
-            Ok(address) => {
-                networks.push(CidrSubnet::from_addr_prefix(address, if address.is_ipv4() { 32 } else { 128 }))
-            }
-            Err(_) if hosts.iter().any(|other| other != host && is_at_or_below(host, other)) => {}
-            Err(_) if names.contains(&host) => {}
-            Err(_) => names.push(host),
-        }
-    }
-    let names = names.into_iter().map(|name| GeneralSubtree::DnsName(name.to_owned()));
-    names.chain(networks.into_iter().map(GeneralSubtree::IpAddress)).collect()
 }
 
 /// Sees that the certificate stands in a file of its own.
@@ -448,7 +380,8 @@ mod tests {
     #[test]
     fn it_is_good_for_its_hosts_and_this_machine_alone() {
         let home = tempfile::tempdir().unwrap();
-        let names = ["graph.microsoft.com", "canary.graph.microsoft.com", "Graph.Test", "10.1.2.3", "localhost"];
+        let names =
+            ["graph.microsoft.com", "canary.graph.microsoft.com", "Graph.Test", "graph.test", "10.1.2.3", "localhost"];
         let root = Root::renew(home.path(), &hosts(&names), OffsetDateTime::now_utc()).unwrap();
         assert_eq!(root.names(), ["graph.microsoft.com", "Graph.Test", "localhost"]);
         for (host, good) in [
