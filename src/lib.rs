@@ -12,6 +12,7 @@
 //!   arguments.rs         what it may say
 //! app/                 puts the rooms together and runs them
 //!   run.rs               a recording or a replay, from the settings to the exit code
+//!   certificates.rs      the root certificate as the settings need it
 //!   opening.rs           sessions opened, and what they recorded sealed
 //!   telling.rs           how a run went, to people and to files
 //!   progress.rs          how far long work is
@@ -60,7 +61,9 @@
 //!   framing.rs           where an HTTP/1 request ends
 //!   coding.rs            content codings
 //!   tls.rs               the crypto provider, roots, trust bundles
-//!   authority.rs         the root certificate and the leaves it signs
+//!   root.rs              the root certificate, and the key that signs in its name
+//!   constraints.rs       the hosts that it is good for
+//!   authority.rs         the leaves that are signed for hosts
 //!   upstream.rs          the way to the real Graph
 //!   reach.rs             which other hosts may be reached
 //!

@@ -20,6 +20,18 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether nobody but its owner may read a file. (On Windows the profile's own rights hold, and are not looked at.)
+#[must_use]
+pub fn is_private(path: &Path) -> bool {
+    #[cfg(unix)]
+    if let Ok(found) = fs::metadata(path) {
+        return std::os::unix::fs::MetadataExt::mode(&found) & 0o077 == 0;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    true
+}
+
 /// A temporary file in `dir`, with the rights that any new file has there, to be renamed over another.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Puts the rooms together and runs them; the one place that knows them all.
 
+pub mod certificates;
 pub mod explain;
 pub mod library;
 mod opening;
@@ -9,7 +10,7 @@ mod sealing;
 mod telling;
 
 use crate::store::{cassettes, takes};
-use crate::wire::authority;
+use crate::wire::{authority, root};
 use crate::{child, config};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ pub enum Fault {
     /// A cassette cannot be used.
     #[error(transparent)]
     Cassette(#[from] cassettes::Fault),
+    /// The root certificate cannot be used.
+    #[error(transparent)]
+    Root(#[from] root::Fault),
     /// The certificate authority cannot be used.
     #[error(transparent)]
     Authority(#[from] authority::Fault),

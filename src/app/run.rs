@@ -1,7 +1,7 @@
 //! A run, recording or replaying, from the settings to the exit code.
 
 use super::opening::{Opening, Recording, body_limit};
-use super::{Fault, complain, say, telling};
+use super::{Fault, certificates, complain, say, telling};
 use crate::child::{self, Ended, Trust};
 use crate::config::{self, Config};
 use crate::platform::{self, Signals};
@@ -13,7 +13,7 @@ use crate::store::cassettes::Cassettes;
 use crate::store::journal::Journal;
 use crate::tape::graph;
 use crate::tape::route::Route;
-use crate::wire::authority::{self, Authority};
+use crate::wire::authority::Authority;
 use crate::wire::framing::HeadLimits;
 use crate::wire::reach::Reach;
 use crate::wire::upstream::{self, Upstream};
@@ -58,7 +58,7 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
     check_report(&run)?;
     let signals = Signals::listen().map_err(Fault::System)?;
     let upstream = if run.mode.reaches_graph() { Some(Arc::new(upstream(&config)?)) } else { None };
-    let authority = Authority::open(&authority::default_dir()?)?;
+    let authority = certificates::open(&config)?;
     let listener = listen(&config.listen, run.allow_remote).await?;
     let recording = match upstream {
         None => None,

@@ -91,6 +91,9 @@ pub(super) enum Command {
     },
     /// Print the root certificate that clients must trust (PEM), such as for `curl --cacert`
     Ca {
+        /// Make a new one in its place, for the hosts of config.toml; it must be trusted anew: ca --renew --out graphdeck.pem
+        #[arg(long)]
+        renew: bool,
         /// Write it to a file instead, such as graphdeck.pem
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,

@@ -2,12 +2,11 @@
 
 mod arguments;
 
-use crate::app::{self, Fault, explain, library, run};
+use crate::app::{self, Fault, certificates, explain, library, run};
 use crate::config::{self, Config};
 use crate::platform;
 use crate::session::report::Mode;
 use crate::store::engine;
-use crate::wire::authority::{self, Authority};
 use arguments::{CassetteCommand, Cli, Command, Places};
 use clap::Parser;
 use std::io::Write;
@@ -56,8 +55,8 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
             Ok(u8::from(!answered))
         }
         Command::Cassette { command } => cassette(&config, command),
-        Command::Ca { out } => {
-            let authority = Authority::open(&authority::default_dir()?)?;
+        Command::Ca { out, renew } => {
+            let authority = if renew { certificates::renew(&config)? } else { certificates::open(&config)? };
             put(out, &authority.root_pem()).map(|()| 0)
         }
     }

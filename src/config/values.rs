@@ -2,7 +2,9 @@
 
 /// Sees that a text is the name of a host, and no more.
 pub(super) fn check_host(text: &str) -> Result<String, String> {
-    let good = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    // No part is empty: in a certificate `.com` would stand for every name below it.
+    let good = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        && !text.split('.').any(str::is_empty);
     let wrong = || format!("`{text}` is no name of a host, such as graph.microsoft.com");
     if good { Ok(text.to_ascii_lowercase()) } else { Err(wrong()) }
 }
@@ -50,6 +52,17 @@ pub(super) fn parse_tunnel(text: &str) -> Result<(String, u16), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_a_name_and_no_more() {
+        for good in ["graph.microsoft.com", "localhost", "127.0.0.1", "GRAPH.test"] {
+            assert_eq!(check_host(good), Ok(good.to_ascii_lowercase()));
+        }
+        for bad in ["", ".", ".com", "graph.microsoft.com.", "a..b", "*.com", "graph.test:443", "https://a", "a b", "é"]
+        {
+            assert!(check_host(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn tunnels_are_hosts_with_or_without_a_port() {

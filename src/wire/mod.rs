@@ -2,8 +2,10 @@
 
 pub mod authority;
 pub mod coding;
+mod constraints;
 pub mod framing;
 pub mod message;
 pub mod reach;
+pub mod root;
 pub mod tls;
 pub mod upstream;

@@ -2,7 +2,7 @@
 
 use super::message::Body;
 use super::reach::{self, PublicResolver, Reach};
-use super::tls;
+use super::{root, tls};
 use http::Uri;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
@@ -11,7 +11,8 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::future::Future;
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -56,9 +58,7 @@ pub enum Fault {
         why: String,
     },
     /// Its certificate is not trusted.
-    #[error(
-        "{host} shows a certificate that is not trusted here: {why}; if it is right, name its root with --upstream-ca FILE"
-    )]
+    #[error("{host} shows a certificate that is not trusted here: {why}")]
     Untrusted {
         /// The host.
         host: String,
@@ -164,13 +164,42 @@ pub fn broken(host: &str, fault: &hyper::Error) -> Fault {
 
 fn classify(host: String, fault: &Error) -> Fault {
     if let Some(rustls::Error::InvalidCertificate(why)) = cause(fault) {
-        return Fault::Untrusted { host, why: why.to_string() };
+        return Fault::Untrusted { host, why: distrust(why) };
     }
     if let Some(refusal) = cause::<reach::Refusal>(fault) {
         return refusal.clone().into();
     }
     let why = fault.source().map_or_else(|| fault.to_string(), told);
     if fault.is_connect() { Fault::Unreachable { host, why } } else { Fault::Broken { host, why } }
+}
+
+/// Why a certificate is not trusted, and what can be done where something can.
+fn distrust(fault: &CertificateError) -> String {
+    let on = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        OffsetDateTime::from_unix_timestamp(seconds).map_or_else(|_| "a day beyond count".to_owned(), root::day)
+    };
+    match fault {
+        CertificateError::ExpiredContext { not_after, .. } => format!("it expired on {}", on(not_after)),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("it is valid from {} only; is this machine's clock right?", on(not_before))
+        }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "it is for no host".to_owned()
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // They come as `DnsName("a")`.
+            let bare = |name: &String| {
+                name.split_once('(').map_or(&**name, |(_, name)| name.trim_matches(['"', ')'])).to_owned()
+            };
+            format!("it is for {}", presented.iter().map(bare).collect::<Vec<_>>().join(", "))
+        }
+        CertificateError::UnknownIssuer => {
+            "nobody known here signed it; if it is right, name its root with --upstream-ca FILE".to_owned()
+        }
+        CertificateError::InvalidPurposeContext { .. } => "it is not for servers".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// The error of a kind among the causes of an error; I/O errors do not show what they hold as their cause.

@@ -1,5 +1,6 @@
 //! What the tests stand on: a Graph, a deck, clients.
 
+pub mod certificates;
 pub mod client;
 pub mod deck;
 pub mod documented;
@@ -24,14 +25,18 @@ pub fn status(name: &str) -> String {
 /// Whether a program is there that a test needs besides curl. CI installs them all; elsewhere the test says that it
 /// is left out (straight to standard error, since cargo shows nothing else of a test that passes).
 pub fn have(program: &str) -> bool {
-    use std::io::Write;
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
     assert!(found || std::env::var_os("CI").is_none(), "{program} is missing, and CI leaves no test out");
     if !found {
-        let test = std::thread::current().name().unwrap_or_default().to_owned();
-        let line = format!("left out, because {program} is not installed: {test}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        left_out(&format!("{program} is not installed"));
     }
     found
+}
+
+/// Says that this test is left out.
+pub fn left_out(why: &str) {
+    use std::io::Write;
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    std::io::stderr().write_all(format!("left out, because {why}: {test}\n").as_bytes()).unwrap();
 }
