@@ -153,3 +153,44 @@ async fn every_documented_path_is_recorded() {
     }
     assert_eq!(deck.stop().code, Some(0));
 }
+
+/// The first line and the body of the answer to a head.
+fn asked(deck: &crate::support::deck::Deck<'_>, head: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(deck.address).unwrap();
+    write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    format!("{}\n{body}\n", head.lines().next().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_is_no_open_proxy() {
+    let (project, graph) = (Project::new(), Graph::start().await);
+    let deck = project.record("closed", &graph, &[]);
+    let mut told = String::new();
+    for authority in [
+        "127.0.0.1:443",
+        "[::1]:443",
+        "[::ffff:127.0.0.1]:443",
+        "localhost:443",
+        "169.254.169.254:443",
+        "168.63.129.16:443",
+        "10.0.0.1:443",
+        "metadata.google.internal:443",
+        "intranet:443",
+        "example.com:22",
+    ] {
+        told += &format!("CONNECT {authority}\n");
+        told += &asked(&deck, &format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}"));
+    }
+    for authority in [graph.address.to_string(), "169.254.169.254".to_owned(), "localhost".to_owned()] {
+        told += &format!("GET http://{authority}/\n");
+        told += &asked(&deck, &format!("GET http://{authority}/ HTTP/1.1\r\nHost: {authority}"));
+    }
+    assert_eq!(graph.connections(), 0);
+    insta::assert_snapshot!(project.tidy(&told));
+    let ended = deck.stop();
+    assert!(!ended.stderr.contains("passed through to other hosts"), "{}", ended.stderr);
+}
