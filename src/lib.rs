@@ -97,6 +97,8 @@
 //!   differences.rs       where a request differs from a recorded one
 //!   schema.rs            what a valid userStatus is
 //!   request_text.rs      requests that people write or copy
+//!   batch.rs             $batch: requests in one envelope
+//!   sign_in.rs           sign-in without Microsoft
 //!   graph.rs             all that is peculiar to Microsoft Graph
 //!   exchange.rs          Request, Response, Exchange, and Taped
 //! platform.rs          FLOOR 1: what depends on the operating system

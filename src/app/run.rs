@@ -5,7 +5,7 @@ use super::{Fault, certificates, complain, say, telling};
 use crate::child::{self, Ended, Trust};
 use crate::config::{self, Config};
 use crate::platform::{self, Signals};
-use crate::proxy::front::{Front, Hosts, Limits};
+use crate::proxy::front::{Front, Hosts, Limits, SignIn};
 use crate::proxy::server;
 use crate::session::report::Mode;
 use crate::session::sessions::Sessions;
@@ -131,7 +131,8 @@ fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<
         reverse: config.reverse.clone(),
     };
     let (body_limit, patience, limits) = (body_limit(config), config.client_timeout, limits(&config.limits));
-    Arc::new(Front { sessions, authority, hosts, body_limit, patience, limits })
+    let sign_in = SignIn { offline: config.sign_in_offline, open: config.sign_in_open };
+    Arc::new(Front { sessions, authority, hosts, sign_in, body_limit, patience, limits })
 }
 
 fn limits(config: &config::Limits) -> Limits {

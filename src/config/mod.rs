@@ -49,6 +49,10 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// How long Graph may take to begin an answer, in seconds.
     pub timeout: u64,
+    /// Whether a replay answers sign-in itself.
+    pub sign_in_offline: bool,
+    /// Whether a recording opens connections to sign-in hosts.
+    pub sign_in_open: bool,
     /// Whether repeats beyond the tape are misses.
     pub strict: bool,
     /// How minted ids are chosen.
@@ -161,6 +165,8 @@ impl Written {
         put(&mut self.connect_to, own.connect_to);
         put(&mut self.upstream_ca, own.upstream_ca);
         put(&mut self.timeout, own.timeout);
+        put(&mut self.sign_in_offline, own.sign_in_offline);
+        put(&mut self.sign_in_open, own.sign_in_open);
         put(&mut self.strict, own.strict);
         put(&mut self.ids, own.ids);
         put(&mut self.seed, own.seed);
@@ -210,6 +216,8 @@ impl Written {
             connect_to: connect_to.into_iter().collect(),
             upstream_ca: Some(had(self.upstream_ca).value).filter(|path| !path.is_empty()).map(PathBuf::from),
             timeout: had(self.timeout).value,
+            sign_in_offline: had(self.sign_in_offline).value,
+            sign_in_open: had(self.sign_in_open).value,
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,

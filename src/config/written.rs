@@ -30,6 +30,8 @@ pub(super) struct Written {
     pub(super) connect_to: Option<At<Vec<At<String>>>>,
     pub(super) upstream_ca: Option<At<String>>,
     pub(super) timeout: Option<At<u64>>,
+    pub(super) sign_in_offline: Option<At<bool>>,
+    pub(super) sign_in_open: Option<At<bool>>,
     pub(super) strict: Option<At<bool>>,
     pub(super) ids: Option<At<String>>,
     pub(super) seed: Option<At<String>>,
@@ -50,7 +52,7 @@ pub(super) struct WrittenRule {
     pub(super) own: bool,
 }
 
-pub(super) const ROOT_KEYS: [&str; 12] = [
+pub(super) const ROOT_KEYS: [&str; 13] = [
     "listen",
     "store",
     "cassettes",
@@ -60,6 +62,7 @@ pub(super) const ROOT_KEYS: [&str; 12] = [
     "limits",
     "graph",
     "record",
+    "sign_in",
     "replay",
     "ids",
     "match",
@@ -77,6 +80,7 @@ pub(super) const LIMIT_KEYS: [&str; 8] = [
 ];
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
 pub(super) const RECORD_KEYS: [&str; 5] = ["routes", "tunnels", "connect_to", "upstream_ca", "timeout"];
+pub(super) const SIGN_IN_KEYS: [&str; 2] = ["offline", "open"];
 pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
 pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
 pub(super) const MATCH_KEYS: [&str; 5] = ["route", "ignore", "headers", "order", "repeat"];
@@ -121,6 +125,10 @@ impl Written {
                     "connect_to" => self.connect_to = reader.list("record.connect_to", value),
                     "upstream_ca" => self.upstream_ca = reader.string("record.upstream_ca", value),
                     _ => self.timeout = reader.number("record.timeout", value),
+                }),
+                "sign_in" => reader.section("sign_in", &value, &SIGN_IN_KEYS, |reader, key, value| match key {
+                    "offline" => self.sign_in_offline = reader.truth("sign_in.offline", value),
+                    _ => self.sign_in_open = reader.truth("sign_in.open", value),
                 }),
                 "replay" => reader.section("replay", &value, &REPLAY_KEYS, |reader, key, value| match key {
                     "strict" => self.strict = reader.truth("replay.strict", value),

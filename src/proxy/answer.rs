@@ -6,7 +6,7 @@ use crate::session::replay::Player;
 use crate::session::{HostKind, Session, Target, missed, record, sessions};
 use crate::tape::miss::Miss;
 use crate::tape::playing::Answer;
-use crate::tape::{graph, scribe};
+use crate::tape::{graph, scribe, sign_in};
 use crate::wire::coding;
 use crate::wire::framing;
 use crate::wire::message::{self, Body, Broken, Read};
@@ -88,6 +88,12 @@ async fn replay(
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit.bytes)),
     };
     let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
+    if target.kind == HostKind::SignIn
+        && front.sign_in.offline
+        && let Some(response) = sign_in::answer(&request)
+    {
+        return Ok(marked(message::to_http(response), HeaderValue::from_static("sign-in"), mark));
+    }
     let played = player.answer(&scribe::tape_request(request)).map_err(Fault::Miss)?;
     Ok(spoken(played, mark))
 }
@@ -134,9 +140,14 @@ fn warn_of_old_id(id: &str, request: &crate::tape::exchange::Request) {
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.
 fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
-    let mut response = message::to_http(played.response);
     let told = format!("replay; exchange={}", played.exchange);
-    response.headers_mut().insert(DECK, HeaderValue::try_from(told).expect("digits make a header"));
+    let told = HeaderValue::try_from(told).expect("digits make a header");
+    marked(message::to_http(played.response), told, mark)
+}
+
+/// An answer with what the deck did, and with the mark of the client's call.
+fn marked(mut response: Response<Body>, told: HeaderValue, mark: Option<&HeaderValue>) -> Response<Body> {
+    response.headers_mut().insert(DECK, told);
     if let Some(mark) = mark {
         response.headers_mut().insert(CLIENT_REQUEST_ID, mark.clone());
     }

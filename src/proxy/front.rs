@@ -77,6 +77,15 @@ pub struct Limits {
     pub idle_timeout: Duration,
 }
 
+/// What is done with the hosts where programs sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// Whether a replay answers itself what a program asks there.
+    pub offline: bool,
+    /// Whether a recording opens connections to them. Nothing of that is written down.
+    pub open: bool,
+}
+
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Front {
@@ -88,6 +97,8 @@ pub struct Front {
     pub hosts: Hosts,
     /// The largest request body that a replay reads.
     pub body_limit: BodyLimit,
+    /// What is done with sign-in.
+    pub sign_in: SignIn,
     /// How long a client may take for the next part of a body.
     pub patience: Duration,
     /// What one client may ask for.
@@ -97,12 +108,12 @@ pub struct Front {
 impl Front {
     /// Whether connections to a host of this kind are opened, rather than tunnelled or refused.
     ///
-    /// In record mode sign-in is not: what is said there is no business of the deck's.
+    /// In record mode sign-in is not, unless that is asked for: what is said there is no business of the deck's.
     #[must_use]
     pub fn opens(&self, kind: HostKind) -> bool {
         match kind {
             HostKind::Graph => true,
-            HostKind::SignIn => self.sessions.mode() == Mode::Replay,
+            HostKind::SignIn => self.sessions.mode() == Mode::Replay || self.sign_in.open,
             HostKind::Other => false,
         }
     }

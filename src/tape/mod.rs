@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, a clock, a socket or a source of randomness.
 
+pub mod batch;
 pub mod bindings;
 pub mod body;
 pub mod cassette;
@@ -28,6 +29,7 @@ pub mod route;
 pub mod schema;
 pub mod scribe;
 pub mod secrets;
+pub mod sign_in;
 pub mod speaking;
 pub mod spelling;
 pub mod surroundings;
