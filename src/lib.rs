@@ -20,6 +20,7 @@
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
+//!   redaction.rs         the section [redact]
 //!   written.rs           as it is written, each key with its line
 //!   values.rs            hosts and addresses in it
 //!
@@ -67,7 +68,8 @@
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
 //!   redact.rs            secrets out
-//!   secrets.rs           what one looks like
+//!   secrets.rs           finds them
+//!   secret_rules.rs      what one looks like
 //!   learning.rs          which strings of a recording are ids
 //!   ids.rs               the ids of a cassette; texts with placeholders in their stead
 //!   lexicon.rs           where ids stand in a text

@@ -10,6 +10,7 @@ use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::index::{Index, Origin};
 use crate::tape::mint::Mint;
+use crate::tape::secrets::Secrets;
 use crate::tape::{redact, scribe};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -140,7 +141,7 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.unwrap_or_else(stem);
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let redacted = redacted(file, &cassettes::load(file)?)?;
+    let redacted = redacted(file, &cassettes::load(file)?, config.rules.secrets())?;
     if !force && cassettes.contains(&name)? {
         return Err(cassettes::Fault::Exists(cassettes.path(&name)?).into());
     }
@@ -148,13 +149,13 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
 }
 
 /// A foreign cassette, taken down the road to tape once more: what may not be written down is not in it then.
-fn redacted(file: &Path, cassette: &Cassette) -> Result<Cassette, Fault> {
+fn redacted(file: &Path, cassette: &Cassette, secrets: &Secrets) -> Result<Cassette, Fault> {
     let damaged = |source| cassettes::Fault::Damaged { path: file.to_owned(), source };
     let mut entries = Vec::new();
     let progress = Progress::of(&format!("importing {}", file.display()), cassette.entries.len());
     for (number, entry) in (1..).zip(&cassette.entries) {
         let recorded = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
-        entries.push(scribe::entry(&scribe::tape_exchange(recorded.into_inner()), &cassette.ids));
+        entries.push(scribe::entry(&scribe::tape_exchange(recorded.into_inner(), secrets), &cassette.ids));
         progress.step();
     }
     Ok(Cassette { ids: cassette.ids.clone(), entries })
@@ -178,7 +179,7 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
         let checked = cassettes::load(&path).map_err(Fault::from).and_then(|cassette| {
-            let leaks = leaks(&path, &cassette)?;
+            let leaks = leaks(&path, &cassette, config.rules.secrets())?;
             Ok((index(&path, cassette)?, leaks))
         });
         let line = match &checked {
@@ -195,12 +196,12 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
 }
 
 /// What in a cassette looks like a secret, a line each.
-fn leaks(path: &Path, cassette: &Cassette) -> Result<Vec<String>, Fault> {
+fn leaks(path: &Path, cassette: &Cassette, secrets: &Secrets) -> Result<Vec<String>, Fault> {
     let mut leaks = Vec::new();
     for (number, entry) in (1..).zip(&cassette.entries) {
         let damaged = |source| cassettes::Fault::Damaged { path: path.to_owned(), source };
         let exchange = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
-        leaks.extend(redact::leaks(&exchange).into_iter().map(|(place, kind)| {
+        leaks.extend(redact::leaks(&exchange, secrets).into_iter().map(|(place, kind)| {
             let path = path.display();
             format!("{path}: exchange {number}, {place}: this looks like a secret ({kind}); `graphdeck cassette import {path} --force` takes it out")
         }));

@@ -266,6 +266,7 @@ impl Deck {
             take,
             first_arrival: u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS,
             routes: recording.routes.clone(),
+            secrets: self.config.rules.secrets().clone(),
             client_timeout: self.config.client_timeout,
             body_limit: self.config.body_limit,
         };

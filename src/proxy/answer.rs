@@ -4,9 +4,9 @@ use super::front::Front;
 use crate::session::auto::Auto;
 use crate::session::replay::Player;
 use crate::session::{HostKind, Session, Target, missed, record, sessions};
+use crate::tape::graph;
 use crate::tape::miss::Miss;
 use crate::tape::playing::Answer;
-use crate::tape::{graph, scribe};
 use crate::wire::coding;
 use crate::wire::framing;
 use crate::wire::message::{self, Body, Broken, Read};
@@ -88,7 +88,7 @@ async fn replay(
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit)),
     };
     let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
-    let played = player.answer(&scribe::tape_request(request)).map_err(Fault::Miss)?;
+    let played = player.answer(&player.taped(request)).map_err(Fault::Miss)?;
     Ok(spoken(played, mark))
 }
 
@@ -109,7 +109,7 @@ async fn play_or_record(
         Read::Whole(bytes) => {
             // What cannot be decoded is not on tape.
             if let Ok(request) = message::owned_request(&head, &target.host, &bytes, limit) {
-                let request = scribe::tape_request(request);
+                let request = auto.player.taped(request);
                 if let Ok(played) = auto.player.find(&request) {
                     return Ok(spoken(played, mark));
                 }

@@ -5,6 +5,7 @@ use super::{HostKind, Target};
 use crate::store::takes::{self, Takes};
 use crate::tape::exchange::Exchange;
 use crate::tape::route::Route;
+use crate::tape::secrets::Secrets;
 use crate::tape::{graph, redact, scribe};
 use crate::wire::message::{self, Body, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub first_arrival: u64,
     /// The requests that are recorded.
     pub routes: Vec<Route>,
+    /// What is never written down.
+    pub secrets: Secrets,
     /// How long a client may take for the next part of a body.
     pub client_timeout: Duration,
     /// The largest body that is recorded, in bytes, decoded or not.
@@ -119,7 +122,11 @@ impl Recorder {
         if self.selects(head.method.as_str(), head.uri.path(), target) {
             return self.record(head, body, target).await;
         }
-        let route = format!("{} {}", head.method, redact::shown(&graph::route_template(head.uri.path())));
+        let route = format!(
+            "{} {}",
+            head.method,
+            redact::shown(&graph::route_template(head.uri.path()), &self.settings.secrets)
+        );
         let response = self.pass(head, body, target).await?;
         match target.kind {
             HostKind::Graph => self.tally.passed(route),
@@ -136,7 +143,7 @@ impl Recorder {
 
     async fn record(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
         let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
-        let mut hole = Hole::open(&self.tally, &head, target);
+        let mut hole = Hole::open(&self.tally, &head, target, &self.settings.secrets);
         let limit = self.settings.body_limit;
         let sent = match message::read(body, limit, self.settings.client_timeout)
             .await
@@ -193,7 +200,7 @@ impl Recorder {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
-        let exchange = scribe::tape_exchange(Exchange { request, response });
+        let exchange = scribe::tape_exchange(Exchange { request, response }, &self.settings.secrets);
         let receipt = self.settings.store.append(self.settings.take, arrival, &exchange);
         // From here on it is written whether the client stays or not.
         hole.fill();
@@ -243,8 +250,8 @@ enum HoleState {
 }
 
 impl<'a> Hole<'a> {
-    fn open(tally: &'a Tally, head: &Parts, target: &Target) -> Self {
-        let request = format!("{} https://{}{}", head.method, target.host, redact::shown(head.uri.path()));
+    fn open(tally: &'a Tally, head: &Parts, target: &Target, secrets: &Secrets) -> Self {
+        let request = format!("{} https://{}{}", head.method, target.host, redact::shown(head.uri.path(), secrets));
         Self { tally, request, why: None, state: HoleState::Open }
     }
 

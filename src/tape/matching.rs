@@ -5,6 +5,7 @@ use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
 use super::route::Route;
+use super::secrets::Secrets;
 use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
 use std::collections::HashMap;
 
@@ -22,11 +23,12 @@ impl Key {
     }
 }
 
-/// The rules that name places: those which need not be equal, and those of ids.
+/// The rules of config by which messages are read: what need not be equal, what is an id, what is a secret.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
     ids: IdPlaces,
+    secrets: Secrets,
 }
 
 /// How requests of one route are compared, and what follows after the last recorded answer.
@@ -99,7 +101,19 @@ impl Rules {
     /// The rules, in the order of config.
     #[must_use]
     pub fn new(rules: Vec<Rule>, ids: IdPlaces) -> Self {
-        Self { rules, ids }
+        Self { rules, ids, secrets: Secrets::default() }
+    }
+
+    /// The same rules, with others for secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// The rules for secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The places of ids.
@@ -372,7 +386,7 @@ mod tests {
             headers: Headers::default(),
             body: body.to_owned().into(),
         };
-        Reading::of(&scribe::tape_request(request), &rules, &[])
+        Reading::of(&scribe::tape_request(request, rules.secrets()), &rules, &[])
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod request_text;
 pub mod route;
 pub mod schema;
 pub mod scribe;
+mod secret_rules;
 pub mod secrets;
 pub mod speaking;
 pub mod spelling;

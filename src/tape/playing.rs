@@ -131,6 +131,7 @@ mod tests {
     use crate::tape::miss::Miss;
     use crate::tape::route::Route;
     use crate::tape::scribe;
+    use crate::tape::secrets::Secrets;
     use crate::tape::spelling::{Coding, encode};
     use crate::tape::walk::{IdPlaces, PlacePattern};
 
@@ -181,7 +182,8 @@ mod tests {
         }
 
         fn with(exchanges: Vec<Exchange>, places: &IdPlaces) -> Self {
-            let taped: Vec<_> = exchanges.into_iter().map(scribe::tape_exchange).collect();
+            let taped: Vec<_> =
+                exchanges.into_iter().map(|one| scribe::tape_exchange(one, &Secrets::default())).collect();
             let cassette = scribe::seal(&taped, places);
             let rules = Rules::new(
                 vec![Rule {
@@ -195,7 +197,7 @@ mod tests {
         }
 
         fn answer(&mut self, asked: Request) -> Result<Answer, Box<Miss>> {
-            play(&self.index, &mut self.bindings, self.manner, &scribe::tape_request(asked))
+            play(&self.index, &mut self.bindings, self.manner, &scribe::tape_request(asked, &Secrets::default()))
                 .map_err(|unanswered| Box::new(unanswered.explain(&self.index, "NAME")))
         }
 
@@ -455,7 +457,7 @@ mod tests {
         let mut deck = Deck::of(vec![]);
         assert!(deck.answer(ask("t1", "t1")).is_err());
         let told = |a: &str, b: &str| String::from_utf8(ask(a, b).body.to_vec()).unwrap();
-        let taped = vec![scribe::tape_exchange(answered(ask("t1", "t1"), 200, told("t1", "t1")))];
+        let taped = vec![scribe::tape_exchange(answered(ask("t1", "t1"), 200, told("t1", "t1")), &Secrets::default())];
         let rule = Rule {
             ignore: vec![PlacePattern::parse("json:/items/*/lastReportedDateTime").unwrap()],
             ..Rule::of(Route::parse("* /**").unwrap())
