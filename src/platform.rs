@@ -54,6 +54,23 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
     sync_dir(dir)
 }
 
+/// Writes a file that only its owner can read (0600; on Windows the folder's rights hold), unless there is one; whether
+/// it did.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn new_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let dir = parent(path);
+    let mut fresh = tempfile::Builder::new().prefix(".graphdeck-").tempfile_in(dir)?;
+    fresh.write_all(content)?;
+    fresh.as_file().sync_all()?;
+    match fresh.persist_noclobber(path) {
+        Ok(_) => sync_dir(dir).map(|()| true),
+        Err(fault) if fault.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(fault) => Err(fault.error),
+    }
+}
+
 /// Makes a rename in `dir` durable. Windows needs no such step.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ pub mod library;
 mod opening;
 mod progress;
 pub mod run;
+mod scanning;
 mod sealing;
 mod telling;
 
@@ -40,6 +41,17 @@ pub enum Fault {
         address: String,
         /// The reason.
         source: io::Error,
+    },
+    /// A cassette would have what should not be in it.
+    #[error(
+        "{} was not written, since there is in it what its rules should have taken out:{told}\n  If it is none, switch that rule off (docs/redaction.md); if it is one, add a rule",
+        .path.display()
+    )]
+    Leaks {
+        /// The file.
+        path: PathBuf,
+        /// Exchange, place and kind, a line each.
+        told: String,
     },
     /// A flag's value cannot be used.
     #[error("{flag}: {why}")]

@@ -1,6 +1,7 @@
 //! A run, recording or replaying, from the settings to the exit code.
 
 use super::opening::{Opening, Recording};
+use super::sealing::people;
 use super::{Fault, complain, say, telling};
 use crate::child::{self, Ended, Trust};
 use crate::config::{self, Config};
@@ -68,6 +69,7 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
             routes: if run.all { everything() } else { config.routes.clone() },
             append: run.append,
             keep_ids: !run.no_recorded_ids,
+            people: people(&config)?,
         }),
     };
     if run.mode.reaches_graph() {

@@ -10,7 +10,7 @@ use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
 use crate::tape::speaking::Policy;
 use crate::tape::walk::{IdPlaces, PlacePattern};
-pub use redaction::People;
+use redaction::People;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,8 +60,6 @@ pub struct Config {
     pub seed: String,
     /// How messages are read: what need not be equal, what is an id, what is a secret.
     pub rules: Rules,
-    /// What becomes of the names, addresses and ids of people.
-    pub people: People,
 }
 
 /// How much one client may ask for, and how long it may take: bytes, counts and seconds.
@@ -222,8 +220,8 @@ impl Written {
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,
-            rules: Rules::new(rules, IdPlaces { also, never }).with_secrets(secrets),
-            people,
+            rules: Rules::new(rules, IdPlaces { also, never, people: people == People::Pseudonym })
+                .with_secrets(secrets),
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::tape::secrets::{self, Changes, Secrets};
 
 /// What becomes of the names, addresses and ids of people in a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum People {
+pub(super) enum People {
     /// They stay as they are.
     #[default]
     Keep,

@@ -123,12 +123,12 @@ impl Index {
     /// # Errors
     /// When an exchange cannot be used.
     pub fn compile(cassette: Cassette, rules: Rules, mint: Mint, done: impl Fn()) -> Result<Self, Fault> {
-        let Cassette { ids, entries } = cassette;
+        let Cassette { ids, entries, people } = cassette;
         let mut index = Self {
             minters: vec![None; ids.len()],
             ids,
             mint,
-            rules,
+            rules: rules.for_people(people),
             exchanges: Vec::new(),
             entries: Vec::new(),
             shared: HashSet::new(),

@@ -4,8 +4,10 @@ use super::exchange::{Request, Taped};
 use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
+use super::person_places::may_be_name;
 use super::route::Route;
 use super::secrets::Secrets;
+use super::stand_ins::{self, StandIns};
 use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
 use std::collections::HashMap;
 
@@ -29,6 +31,7 @@ pub struct Rules {
     rules: Vec<Rule>,
     ids: IdPlaces,
     secrets: Secrets,
+    stand_ins: Option<StandIns>,
 }
 
 /// How requests of one route are compared, and what follows after the last recorded answer.
@@ -101,13 +104,31 @@ impl Rules {
     /// The rules, in the order of config.
     #[must_use]
     pub fn new(rules: Vec<Rule>, ids: IdPlaces) -> Self {
-        Self { rules, ids, secrets: Secrets::default() }
+        Self { rules, ids, secrets: Secrets::default(), stand_ins: None }
     }
 
     /// The same rules, with others for secrets.
     #[must_use]
     pub fn with_secrets(self, secrets: Secrets) -> Self {
         Self { secrets, ..self }
+    }
+
+    /// The same rules, with the key by which a live request's people are known on a pseudonymous tape.
+    #[must_use]
+    pub fn with_stand_ins(self, stand_ins: Option<StandIns>) -> Self {
+        Self { stand_ins, ..self }
+    }
+
+    /// The same rules, for a tape whose people are stand-ins, or for one with none.
+    #[must_use]
+    pub(super) fn for_people(mut self, people: bool) -> Self {
+        self.ids.people = people;
+        self
+    }
+
+    /// The stand-in for a live id, where it can be told whose it is.
+    pub(super) fn stand_in(&self, live: &Id) -> Option<Id> {
+        self.stand_ins.filter(|_| self.ids.people).map(|stand_ins| stand_ins.id(live))
     }
 
     /// The rules for secrets.
@@ -259,7 +280,7 @@ pub(super) fn own(leaves: &[Leaf<'_>]) -> Lexicon {
 
 /// Where ids stand in a value, or what might be one.
 pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<Occurrence> {
-    match &leaf.place {
+    let found = match &leaf.place {
         _ if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) => Vec::new(),
         place if rules.ids.also.iter().any(|pattern| pattern.covers(place)) => lexicon::in_key(&leaf.text, known),
         _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text, known),
@@ -268,7 +289,31 @@ pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<
         }
         Place::Query(_) | Place::Path(_) => lexicon::in_query(&leaf.text, known),
         _ => lexicon::in_text(&leaf.text, known),
+    };
+    if rules.ids.people { with_people(leaf, found) } else { found }
+}
+
+/// The same ids and, among them, who stands there: an address in any case, and the whole of what may be a name.
+fn with_people(leaf: &Leaf<'_>, mut found: Vec<Occurrence>) -> Vec<Occurrence> {
+    if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) || leaf.text.is_empty() {
+        return found;
     }
+    let addresses = stand_ins::addresses(leaf.text.as_bytes());
+    found.extend(addresses.map(|address| (address.range, Id::Text(address.value.into()))));
+    if found.is_empty()
+        && let Place::Json(pointer) = &leaf.place
+        && may_be_name(pointer)
+    {
+        found.push((0..leaf.text.len(), Id::Text(leaf.text.as_ref().into())));
+    }
+    for (_, id) in &mut found {
+        if let Id::Text(text) = id
+            && stand_ins::is_address(text)
+        {
+            *text = text.to_lowercase().into();
+        }
+    }
+    lexicon::settle(found)
 }
 
 /// Whether the last member of a pointer is an id field.
@@ -288,8 +333,8 @@ fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, rules: &Rules, known: &
         for (range, id) in ids_of(leaf, rules, known) {
             let number = *numbers.entry(id).or_insert_with_key(|id| {
                 let spelled = match id {
-                    Id::Guid(_) => leaf.text[range.clone()].to_owned(),
-                    Id::Text(text) => text.to_string(),
+                    Id::Text(text) if !leaf.text[range.clone()].eq_ignore_ascii_case(text) => text.to_string(),
+                    _ => leaf.text[range.clone()].to_owned(),
                 };
                 tokens.push(Token { id: id.clone(), spelled });
                 tokens.len()

@@ -48,7 +48,8 @@ pub fn play(
 ) -> Result<Answer, Box<Unanswered>> {
     bindings.ask();
     let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
-    let verbatim = |choice: &Choice| choice.bound.iter().all(|(row, token)| index.ids.find(&token.id) == Some(*row));
+    let verbatim =
+        |choice: &Choice| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
     let choice = index.choose(&reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice));
     let Some(choice) = choice else {
         return Err(unanswered(index, bindings, request, None));
@@ -90,7 +91,7 @@ fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, play
 pub fn minted_ids(index: &Index, request: &Taped<Request>) -> Vec<String> {
     let reading = Reading::of(request, &index.rules, &[index.ids.lexicon()]);
     let is_minted = |row: u32| index.minters[row as usize].is_some();
-    let minted = reading.exact.tokens.iter().filter(|token| index.ids.find(&token.id).is_some_and(is_minted));
+    let minted = reading.exact.tokens.iter().filter(|token| index.recorded_row(&token.id).is_some_and(is_minted));
     minted.map(|token| token.spelled.clone()).collect()
 }
 
@@ -492,7 +493,7 @@ mod tests {
         let ask = |policy: &str| request("POST x", &format!(r#"{{"policy":{{"ref":"{policy}"}}}}"#));
         let told = |policy: &str| format!(r#"{{"ref":"{policy}","refs":["{policy}"],"n":"7"}}"#);
         let also = ["json:/policy/ref", "json:/refs/*"].map(|place| PlacePattern::parse(place).unwrap());
-        let places = IdPlaces { also: also.into(), never: Vec::new() };
+        let places = IdPlaces { also: also.into(), ..IdPlaces::default() };
         let mut deck = Deck::with(vec![answered(ask("7"), 200, told("7"))], &places);
         assert_eq!(deck.body(ask("12")), told("12"));
     }

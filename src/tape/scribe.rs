@@ -57,7 +57,7 @@ pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     for (number, entry) in (1..).zip(&entries) {
         named.extend(rows(entry, &ids, number).expect("what was written is read"));
     }
-    Cassette { ids: ids.only(&named), entries }
+    Cassette { ids: ids.only(&named), entries, people: places.people }
 }
 
 /// The ids that the placeholders of an entry name.

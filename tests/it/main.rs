@@ -25,6 +25,7 @@ mod limits;
 mod memory;
 mod misses;
 mod passing;
+mod people;
 mod redaction;
 mod reports;
 mod sealed;
