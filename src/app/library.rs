@@ -1,7 +1,7 @@
 //! The commands on cassettes: list, show, export, import, check, remove.
 
 use super::progress::Progress;
-use super::scanning::{Leak, leaks, refuse_leaks};
+use super::scanning::{leaks, refuse_leaks, told};
 use super::sealing::{as_cassette, count, interrupted};
 use super::{Fault, say};
 use crate::config::Config;
@@ -192,10 +192,7 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
             Ok((index, leaks)) if leaks.is_empty() => {
                 format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(index))
             }
-            Ok((_, leaks)) => {
-                let line = |leak: &Leak| format!("{}: {leak}; {}", path.display(), leak.way_out(&path));
-                leaks.iter().map(line).collect::<Vec<_>>().join("\n")
-            }
+            Ok((_, leaks)) => told(&path, leaks),
             Err(fault) => fault.to_string(),
         };
         good &= checked.is_ok_and(|(_, leaks)| leaks.is_empty());

@@ -43,10 +43,7 @@ pub enum Fault {
         source: io::Error,
     },
     /// A cassette would have what should not be in it.
-    #[error(
-        "{} was not written, since there is in it what its rules should have taken out:{told}\n  If it is none, switch that rule off (docs/redaction.md); if it is one, add a rule",
-        .path.display()
-    )]
+    #[error("{} was not written, since there is in it what should not be:{told}", .path.display())]
     Leaks {
         /// The file.
         path: PathBuf,

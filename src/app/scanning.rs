@@ -30,12 +30,13 @@ impl std::fmt::Display for Leak {
     }
 }
 
-impl Leak {
-    /// What takes it out of a file.
-    pub(super) fn way_out(&self, path: &Path) -> String {
-        let on = if self.is_person { ", with people = \"pseudonym\" in [redact]," } else { "" };
-        format!("`graphdeck cassette import {} --force`{on} takes it out", path.display())
-    }
+/// The leaks of a file, a line each, and what takes them out.
+pub(super) fn told(path: &Path, leaks: &[Leak]) -> String {
+    let path = path.display();
+    let mut lines: Vec<String> = leaks.iter().map(|leak| format!("{path}: {leak}")).collect();
+    let on = if leaks.iter().any(|leak| leak.is_person) { ", with people = \"pseudonym\" in [redact]," } else { "" };
+    lines.push(format!("  `graphdeck cassette import {path} --force`{on} takes that out"));
+    lines.join("\n")
 }
 
 /// What should not be in a cassette.
@@ -75,5 +76,11 @@ pub(super) fn refuse_leaks(path: &Path, cassette: &Cassette, secrets: &Secrets) 
     if leaks.len() > TOLD {
         told.push(format!("\n  and {} more", leaks.len() - TOLD));
     }
+    let way_out = if leaks.iter().all(|leak| leak.is_person) {
+        "Set people = \"pseudonym\" in [redact], by which people are taken out"
+    } else {
+        "If it is no secret, switch that rule off (docs/redaction.md); if it is one, add a rule that takes it out whole"
+    };
+    told.push(format!("\n  {way_out}"));
     Err(Fault::Leaks { path: path.to_owned(), told: told.concat() })
 }

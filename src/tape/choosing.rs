@@ -5,7 +5,6 @@ use super::id::Id;
 use super::ids::Row;
 use super::index::{Group, Groups, Index, Slot};
 use super::matching::{Key, Reading, Shape, Token};
-use super::mint;
 use std::collections::HashMap;
 
 /// The exchange that answers, and how its ids stand in the live request.
@@ -141,6 +140,6 @@ impl Index {
 
     /// Whether an id was sealed by another mint: another seed, or another cassette.
     pub(super) fn is_foreign(&self, row: Row, live: &Id) -> bool {
-        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if mint::is_version_8(*guid))
+        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if guid.is_version_8())
     }
 }

@@ -4,10 +4,10 @@ use super::exchange::{Request, Taped};
 use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
-use super::person_places::may_be_name;
+use super::person_places::with_people;
 use super::route::Route;
 use super::secrets::Secrets;
-use super::stand_ins::{self, StandIns};
+use super::stand_ins::StandIns;
 use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
 use std::collections::HashMap;
 
@@ -291,29 +291,6 @@ pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<
         _ => lexicon::in_text(&leaf.text, known),
     };
     if rules.ids.people { with_people(leaf, found) } else { found }
-}
-
-/// The same ids and, among them, who stands there: an address in any case, and the whole of what may be a name.
-fn with_people(leaf: &Leaf<'_>, mut found: Vec<Occurrence>) -> Vec<Occurrence> {
-    if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) || leaf.text.is_empty() {
-        return found;
-    }
-    let addresses = stand_ins::addresses(leaf.text.as_bytes());
-    found.extend(addresses.map(|address| (address.range, Id::Text(address.value.into()))));
-    if found.is_empty()
-        && let Place::Json(pointer) = &leaf.place
-        && may_be_name(pointer)
-    {
-        found.push((0..leaf.text.len(), Id::Text(leaf.text.as_ref().into())));
-    }
-    for (_, id) in &mut found {
-        if let Id::Text(text) = id
-            && stand_ins::is_address(text)
-        {
-            *text = text.to_lowercase().into();
-        }
-    }
-    lexicon::settle(found)
 }
 
 /// Whether the last member of a pointer is an id field.

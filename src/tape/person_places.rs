@@ -2,7 +2,10 @@
 
 use super::graph::{self, Segment};
 use super::guid::{self, Guid};
-use super::walk;
+use super::id::Id;
+use super::lexicon::{self, Occurrence};
+use super::stand_ins;
+use super::walk::{self, Kind, Leaf};
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
@@ -113,8 +116,31 @@ fn is_user(members: &Map<String, Value>) -> bool {
         || (has(&"userPrincipalName") && OF_A_USER.iter().any(|m| has(&m)))
 }
 
+/// The ids in a value of a request and, among them, who stands there: an address in any case, and the whole of what may be a name.
+pub(super) fn with_people(leaf: &Leaf<'_>, mut found: Vec<Occurrence>) -> Vec<Occurrence> {
+    if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) || leaf.text.is_empty() {
+        return found;
+    }
+    let addresses = stand_ins::addresses(leaf.text.as_bytes());
+    found.extend(addresses.map(|address| (address.range, Id::Text(address.value.into()))));
+    if found.is_empty()
+        && let walk::Place::Json(pointer) = &leaf.place
+        && may_be_name(pointer)
+    {
+        found.push((0..leaf.text.len(), Id::Text(leaf.text.as_ref().into())));
+    }
+    for (_, id) in &mut found {
+        if let Id::Text(text) = id
+            && stand_ins::is_address(text)
+        {
+            *text = text.to_lowercase().into();
+        }
+    }
+    lexicon::settle(found)
+}
+
 /// Whether the member that a pointer ends with may hold a person's name: `displayName` is one of a person or of a thing.
-pub(super) fn may_be_name(pointer: &str) -> bool {
+fn may_be_name(pointer: &str) -> bool {
     let member = pointer.rsplit('/').next().unwrap_or_default();
     NAMES.contains(&member) || matches!(member, "displayName" | "name")
 }

@@ -16,13 +16,13 @@ pub fn request(request: &mut Request, secrets: &Secrets) {
     if let Some(target) = target(&request.target, secrets) {
         request.target = target;
     }
-    body(&mut request.body, secrets);
+    body(&mut request.body, &request.headers, secrets);
 }
 
 /// Takes out of a response what may never be written down.
 pub fn response(response: &mut Response, secrets: &Secrets) {
     headers(&mut response.headers, secrets);
-    body(&mut response.body, secrets);
+    body(&mut response.body, &response.headers, secrets);
 }
 
 /// The path of an address as it may be shown: without secrets, and with nothing that a terminal would act on.
@@ -35,7 +35,7 @@ pub fn shown(path: &str, secrets: &Secrets) -> String {
         .collect()
 }
 
-/// An address without its secrets, if there are any: as they stand, and as they read when they are decoded.
+/// An address or a form without its secrets, if there are any: as they stand, and as they read when they are decoded.
 fn target(target: &str, secrets: &Secrets) -> Option<String> {
     let clean = secrets.without_in(target);
     if !clean.contains(['%', '+']) {
@@ -62,7 +62,20 @@ fn target(target: &str, secrets: &Secrets) -> Option<String> {
     (told != target).then_some(told)
 }
 
-fn body(body: &mut Bytes, secrets: &Secrets) {
+/// Whether a body is a form, whose fields are encoded as those of a query are.
+fn is_form(headers: &Headers) -> bool {
+    headers
+        .get("content-type")
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
+}
+
+fn body(body: &mut Bytes, headers: &Headers, secrets: &Secrets) {
+    if is_form(headers)
+        && let Some(clean) = std::str::from_utf8(body).ok().and_then(|form| target(form, secrets))
+    {
+        *body = clean.into();
+        return;
+    }
     if let Cow::Owned(clean) = secrets.without(body) {
         *body = clean.into();
     }
@@ -86,6 +99,13 @@ pub fn leaks(exchange: &Exchange, secrets: &Secrets) -> Vec<(String, String)> {
     }
     look("request body".to_owned(), &request.body);
     look("response body".to_owned(), &response.body);
+    for (side, headers, body) in
+        [("request", &request.headers, &request.body), ("response", &response.headers, &response.body)]
+    {
+        if is_form(headers) && std::str::from_utf8(body).is_ok_and(|form| target(form, secrets).is_some()) {
+            leaks.push((format!("{side} body"), "encoded".to_owned()));
+        }
+    }
     for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
         let secret = headers.iter().filter(|(name, _)| secrets.hide_header(name));
         leaks.extend(secret.map(|(name, _)| (format!("{side} header `{name}`"), "credentials".to_owned())));

@@ -1,8 +1,6 @@
 //! Finds secrets in texts: by the names of their places, and by their own shape.
 
-use super::secret_rules::{
-    BY_PLACE, BY_SHAPE, ESCAPED_LETTERS, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS,
-};
+use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS};
 use regex::bytes::{Captures, Regex, RegexSet};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -105,7 +103,7 @@ impl Secrets {
         let shapes = BY_SHAPE.iter().filter(|(name, _)| on(name));
         rules.extend(shapes.map(|(name, pattern)| ((*name).to_owned(), (*pattern).to_owned())));
         rules.extend(changes.rules.iter().cloned());
-        let escaped = on(&ESCAPED_MEMBER).then(|| (ESCAPED_MEMBER.to_owned(), ESCAPED_LETTERS.to_owned()));
+        let escaped = on(&ESCAPED_MEMBER).then(|| (ESCAPED_MEMBER.to_owned(), ESCAPED.replace("{members}", &members)));
         let patterns: Vec<String> = rules.iter().chain(&escaped).map(|(_, pattern)| bytewise(pattern)).collect();
         let headers = HEADERS.into_iter().filter(on).chain(changes.headers.iter().map(String::as_str));
         let headers = headers.map(|name| Regex::new(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*"))));
@@ -184,7 +182,7 @@ impl Secrets {
                 hides || self.clear(member) || cleared
             }),
             Value::Array(elements) => elements.iter_mut().fold(false, |cleared, each| self.clear(each) || cleared),
-            Value::String(text) if text.contains("\\u00") => match self.without_escaped(text.as_bytes()) {
+            Value::String(text) if text.contains('"') => match self.without_escaped(text.as_bytes()) {
                 Some(clean) => {
                     *text = String::from_utf8_lossy(&clean).into_owned();
                     true
@@ -306,6 +304,11 @@ mod tests {
                 "escaped-json-field",
                 r#"{"client\u005fsecret":"s3cr3t","m":"{\"p\\u0061ssword\":\"s3cr3t\",\"n\":1}"}"#.into(),
                 r#"{"client_secret":"REDACTED","m":"{\"password\":\"REDACTED\",\"n\":1}"}"#,
+            ),
+            (
+                "escaped-json-field",
+                r#"{"a":"{\"b\":\"{\\\"password\\\":\\\"s3c\\\\\\\"r3t\\\"}\"}"}"#.into(),
+                r#"{"a":"{\"b\":\"{\\\"password\\\":\\\"REDACTED\\\"}\"}"}"#,
             ),
             (
                 "xml-field",

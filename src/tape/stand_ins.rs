@@ -3,7 +3,6 @@
 use super::graph;
 use super::guid::{self, Guid};
 use super::id::Id;
-use super::mint;
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -107,7 +106,7 @@ pub fn is_stand_in(value: &str) -> bool {
 /// Whether a GUID stands for another.
 #[must_use]
 pub fn is_guid(guid: Guid) -> bool {
-    guid.0 >> 96 == GUID_MARK && mint::is_version_8(guid)
+    guid.0 >> 96 == GUID_MARK && guid.is_version_8()
 }
 
 /// Whether a text stands for a name.

@@ -26,6 +26,7 @@ mod memory;
 mod misses;
 mod passing;
 mod people;
+mod planted;
 mod redaction;
 mod reports;
 mod sealed;

@@ -134,7 +134,7 @@ fn found(dir: &Path) -> Vec<String> {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap().to_ascii_lowercase();
-        for Person { upn, name, given, id } in [ANNA, ZOE] {
+        for Person { upn, name, given, id, .. } in [ANNA, ZOE] {
             let local = upn.split('@').next().unwrap();
             for value in [upn, local, name, given, id] {
                 let value = value.to_ascii_lowercase();
