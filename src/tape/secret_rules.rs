@@ -113,7 +113,7 @@ pub(super) const BY_SHAPE: [(&str, &str); 13] = [
     (
         "private-key",
         concat!(
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,]|\\r|\\n|\\u000[ad])*",
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,]|\\+r|\\+n|\\+u000[ad])*",
             r"(?:-----END [A-Z0-9 ]*PRIVATE KEY-----)?"
         ),
     ),
