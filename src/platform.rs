@@ -123,7 +123,7 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, pass_on, raise_open_files};
+pub use system::{exit_code, is_in_foreground, keep_memory_private, pass_on, raise_open_files};
 
 #[cfg(unix)]
 mod system {
@@ -150,6 +150,16 @@ mod system {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         // With what there is it works as well, for fewer connections at once.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+
+    /// Lets nobody have this process's memory, where tokens are in passing: no core file when it crashes, and no look
+    /// into it by another process of the same user. A program that it runs is not affected. Linux only.
+    pub fn keep_memory_private() {
+        #[cfg(target_os = "linux")]
+        {
+            // Where the system refuses, all else is as it would be.
+            let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        }
     }
 
     /// Whether this process and its children are what a terminal's keys are for.
@@ -195,6 +205,9 @@ mod system {
 
     /// Does nothing: there is no such limit.
     pub fn raise_open_files() {}
+
+    /// Does nothing: what Windows writes when a program crashes is its administrator's to settle.
+    pub fn keep_memory_private() {}
 
     /// Always: the console tells every program in it of Ctrl-C.
     #[must_use]

@@ -415,6 +415,14 @@ repeat = "always"
 [[match]]
 route = "GET /x"
 "#;
+        let syntax = "listen = \nstore = \"x\"\n";
+        let faults = [wrong_keys, wrong_values, syntax]
+            .map(|text| Config::parse(text, Path::new("config.toml")).unwrap_err().to_string());
+        insta::assert_snapshot!(faults.join("\n"));
+    }
+
+    #[test]
+    fn faults_of_the_rules_for_secrets_are_told_with_their_line() {
         let wrong_secrets = r#"
 [redact]
 people = "pseudonyms"
@@ -446,10 +454,7 @@ pattern = "ORDER-[0-9]+"
 name = "order"
 pattern = "ORDER-[0-9]+"
 "#;
-        let syntax = "listen = \nstore = \"x\"\n";
-        let faults = [wrong_keys, wrong_values, wrong_secrets, syntax]
-            .map(|text| Config::parse(text, Path::new("config.toml")).unwrap_err().to_string());
-        insta::assert_snapshot!(faults.join("\n"));
+        insta::assert_snapshot!(Config::parse(wrong_secrets, Path::new("config.toml")).unwrap_err().to_string());
     }
 
     #[test]

@@ -17,10 +17,7 @@ pub(super) enum People {
 /// The rules for secrets, and what becomes of people; of a faulty section what can be had of it.
 pub(super) fn check(written: WrittenRedaction, faults: &mut Vec<written::Fault>) -> (Secrets, People) {
     let list = |list: Option<At<Vec<At<String>>>>| list.map(|list| list.value).unwrap_or_default();
-    let people = match super::one_of("redact.people", written.people, PEOPLE, faults) {
-        Some(people) => people,
-        None => People::default(),
-    };
+    let people = super::one_of("redact.people", written.people, PEOPLE, faults).unwrap_or_default();
     let changes = Changes {
         off: each("redact.off", list(written.off), faults, check_name),
         headers: each("redact.headers", list(written.headers), faults, check_header),

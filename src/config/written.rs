@@ -68,7 +68,7 @@ pub(super) struct WrittenRule {
     pub(super) own: bool,
 }
 
-pub(super) const ROOT_KEYS: [&str; 12] = [
+pub(super) const ROOT_KEYS: [&str; 13] = [
     "listen",
     "store",
     "cassettes",

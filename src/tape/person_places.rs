@@ -113,7 +113,7 @@ fn is_user(members: &Map<String, Value>) -> bool {
     let has = |member: &&str| members.contains_key(*member);
     says("@odata.type", "graph.user")
         || says("type", "User")
-        || (has(&"userPrincipalName") && OF_A_USER.iter().any(|m| has(&m)))
+        || (has(&"userPrincipalName") && OF_A_USER.iter().any(has))
 }
 
 /// The ids in a value of a request and, among them, who stands there: an address in any case, and the whole of what may be a name.
@@ -164,7 +164,7 @@ pub(super) fn user_keys(text: &str) -> impl Iterator<Item = Guid> {
             let name = before.strip_suffix(opening.as_bytes());
             name.is_some_and(|name| name.len() >= 5 && name[name.len() - 5..].eq_ignore_ascii_case(b"users"))
         };
-        OPENINGS.iter().any(|opening| names(&opening)).then_some(guid)
+        OPENINGS.iter().any(names).then_some(guid)
     })
 }
 

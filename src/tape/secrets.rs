@@ -181,7 +181,10 @@ impl Secrets {
                 }
                 hides || self.clear(member) || cleared
             }),
-            Value::Array(elements) => elements.iter_mut().fold(false, |cleared, each| self.clear(each) || cleared),
+            // All of them, and not only up to the first.
+            Value::Array(elements) => {
+                elements.iter_mut().map(|each| self.clear(each)).filter(|cleared| *cleared).count() > 0
+            }
             Value::String(text) if text.contains('"') => match self.without_escaped(text.as_bytes()) {
                 Some(clean) => {
                     *text = String::from_utf8_lossy(&clean).into_owned();
@@ -442,7 +445,7 @@ mod tests {
 
     #[test]
     fn the_page_on_secrets_lists_every_name_and_no_other() {
-        let page = include_str!("../../docs/redaction.md");
+        let page = include_str!("../../docs/redaction.md").split("\n## People").next().unwrap();
         let quoted = |text: &'static str| text.split('`').skip(1).step_by(2);
         let rows =
             || page.lines().filter(|line| line.starts_with("| ")).map(|line| line.split('|').collect::<Vec<_>>());

@@ -434,3 +434,19 @@ fn scanned(project: &Project, files: &[&str]) -> Vec<String> {
         .map(line)
         .collect()
 }
+
+#[test]
+fn a_crash_leaves_no_memory_behind() {
+    use std::os::unix::process::ExitStatusExt;
+    let project = Project::new();
+    let cassettes = concat!(env!("CARGO_MANIFEST_DIR"), "/cassettes");
+    // Core files are allowed as far as they can be.
+    let deck =
+        project.command(&["replay", "user-statuses", "--cassettes", cassettes, "--", "sh", "-c", "kill -ABRT $PPID"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -c $(ulimit -H -c); exec \"$0\" \"$@\""]).arg(deck.get_program()).args(deck.get_args());
+    shell.current_dir(project.path()).env("HOME", project.path()).env("XDG_DATA_HOME", project.file("data"));
+    let ended = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!((ended.status.signal(), ended.status.core_dumped()), (Some(6), false), "{said}");
+}
