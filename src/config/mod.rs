@@ -352,8 +352,8 @@ mod tests {
         let (written, faults) = Written::read(SHIPPED);
         assert!(faults.is_empty() && written.check().is_ok());
         let lines: Vec<&str> = SHIPPED.lines().collect();
-        for key in
-            [&ROOT_KEYS[..6], &LIMIT_KEYS, &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS, &REDACT_KEYS[..4]].concat()
+        for key in [&ROOT_KEYS[..6], &LIMIT_KEYS, &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS, &REDACT_KEYS[..4]]
+            .concat()
         {
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
             assert!(lines[at - 1].starts_with('#'), "{key} has no comment");
