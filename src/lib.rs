@@ -18,9 +18,11 @@
 //!   progress.rs          how far long work is
 //!   explain.rs           what would answer a request
 //!   library.rs           the commands on cassettes
+//!   scanning.rs          what should not be in a cassette
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
+//!   redaction.rs         the section [redact]
 //!   written.rs           as it is written, each key with its line
 //!   values.rs            hosts and addresses in it
 //!
@@ -56,6 +58,7 @@
 //!   rows.rs              the rows
 //!   counts.rs            how many were acknowledged, kept outside it
 //!   cassettes.rs         cassette files
+//!   people_key.rs        the key of stand-ins, beside it
 //! wire/                FLOOR 2: the network seen from inside
 //!   message.rs           HTTP messages, streamed, held, owned
 //!   framing.rs           where an HTTP/1 request ends
@@ -70,7 +73,11 @@
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
 //!   redact.rs            secrets out
-//!   secrets.rs           what one looks like
+//!   secrets.rs           finds them
+//!   secret_rules.rs      what one looks like
+//!   people.rs            people out, on demand
+//!   person_places.rs     where they stand in Graph's messages
+//!   stand_ins.rs         what stands for them
 //!   learning.rs          which strings of a recording are ids
 //!   ids.rs               the ids of a cassette; texts with placeholders in their stead
 //!   lexicon.rs           where ids stand in a text

@@ -66,6 +66,23 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
     sync_dir(dir)
 }
 
+/// Writes a file that only its owner can read (0600; on Windows the folder's rights hold), unless there is one; whether
+/// it did.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn new_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let dir = parent(path);
+    let mut fresh = tempfile::Builder::new().prefix(".graphdeck-").tempfile_in(dir)?;
+    fresh.write_all(content)?;
+    fresh.as_file().sync_all()?;
+    match fresh.persist_noclobber(path) {
+        Ok(_) => sync_dir(dir).map(|()| true),
+        Err(fault) if fault.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(fault) => Err(fault.error),
+    }
+}
+
 /// Makes a rename in `dir` durable. Windows needs no such step.
 ///
 /// # Errors
@@ -118,7 +135,7 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, pass_on, raise_open_files};
+pub use system::{exit_code, is_in_foreground, keep_memory_private, pass_on, raise_open_files};
 
 #[cfg(unix)]
 mod system {
@@ -145,6 +162,16 @@ mod system {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         // With what there is it works as well, for fewer connections at once.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+
+    /// Lets nobody have this process's memory, where tokens are in passing: no core file when it crashes, and no look
+    /// into it by another process of the same user. A program that it runs is not affected. Linux only.
+    pub fn keep_memory_private() {
+        #[cfg(target_os = "linux")]
+        {
+            // Where the system refuses, all else is as it would be.
+            let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        }
     }
 
     /// Whether this process and its children are what a terminal's keys are for.
@@ -190,6 +217,9 @@ mod system {
 
     /// Does nothing: there is no such limit.
     pub fn raise_open_files() {}
+
+    /// Does nothing: what Windows writes when a program crashes is its administrator's to settle.
+    pub fn keep_memory_private() {}
 
     /// Always: the console tells every program in it of Ctrl-C.
     #[must_use]

@@ -5,7 +5,7 @@ use super::opening::Opening;
 use crate::config::Config;
 use crate::session::report::Mode;
 use crate::session::sessions::Name;
-use crate::tape::{differences, request_text, scribe};
+use crate::tape::{differences, request_text};
 use std::io::Read;
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub fn explain(config: &Config, name: &str, file: &Path) -> Result<(String, bool
     let player = Opening::new(config.clone(), Mode::Replay, name, None).player(&Name::default())?;
     let (mut told, mut all) = (Vec::new(), true);
     for request in requests {
-        let request = scribe::tape_request(request);
+        let request = player.taped(request);
         let line = format!("{} {}", request.method, request.url());
         match player.answer(&request) {
             Ok(answer) => {

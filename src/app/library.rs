@@ -1,7 +1,8 @@
 //! The commands on cassettes: list, show, export, import, check, remove.
 
 use super::progress::Progress;
-use super::sealing::{count, interrupted};
+use super::scanning::{leaks, refuse_leaks, told};
+use super::sealing::{as_cassette, count, interrupted};
 use super::{Fault, say};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
@@ -10,7 +11,7 @@ use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::index::{Index, Origin};
 use crate::tape::mint::Mint;
-use crate::tape::{redact, scribe};
+use crate::tape::scribe;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -121,11 +122,11 @@ pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, 
         if !known.iter().any(|found| found.id == take && found.cassette == name) {
             return Err(no_such_take(name, take, &known));
         }
-        return Ok(scribe::seal(&journal.read(take)?, config.rules.ids()).print());
+        return Ok(as_cassette(journal.read(take)?, config)?.print());
     }
     if !cassettes.contains(name)?
         && Journal::exists(&config.store)
-        && let Some(cassette) = interrupted(&config.store, name, &config.rules)?
+        && let Some(cassette) = interrupted(config, name)?
     {
         return Ok(cassette.print());
     }
@@ -140,24 +141,30 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.unwrap_or_else(stem);
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let redacted = redacted(file, &cassettes::load(file)?)?;
+    let redacted = redacted(file, &cassettes::load(file)?, config)?;
     if !force && cassettes.contains(&name)? {
         return Err(cassettes::Fault::Exists(cassettes.path(&name)?).into());
     }
+    refuse_leaks(&cassettes.path(&name)?, &redacted, config.rules.secrets())?;
     Ok(cassettes.write(&name, &redacted)?)
 }
 
 /// A foreign cassette, taken down the road to tape once more: what may not be written down is not in it then.
-fn redacted(file: &Path, cassette: &Cassette) -> Result<Cassette, Fault> {
+fn redacted(file: &Path, cassette: &Cassette, config: &Config) -> Result<Cassette, Fault> {
     let damaged = |source| cassettes::Fault::Damaged { path: file.to_owned(), source };
-    let mut entries = Vec::new();
+    let mut exchanges = Vec::new();
     let progress = Progress::of(&format!("importing {}", file.display()), cassette.entries.len());
     for (number, entry) in (1..).zip(&cassette.entries) {
         let recorded = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
-        entries.push(scribe::entry(&scribe::tape_exchange(recorded.into_inner()), &cassette.ids));
+        exchanges.push(scribe::tape_exchange(recorded.into_inner(), config.rules.secrets()));
         progress.step();
     }
-    Ok(Cassette { ids: cassette.ids.clone(), entries })
+    // Its ids are other ones then.
+    if config.rules.ids().people {
+        return as_cassette(exchanges, config);
+    }
+    let entries = exchanges.iter().map(|exchange| scribe::entry(exchange, &cassette.ids)).collect();
+    Ok(Cassette { ids: cassette.ids.clone(), entries, people: cassette.people })
 }
 
 /// Sees whether cassette files can be used: these, or all in the folder. Returns a line for each, and whether all can.
@@ -178,34 +185,20 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
         let checked = cassettes::load(&path).map_err(Fault::from).and_then(|cassette| {
-            let leaks = leaks(&path, &cassette)?;
+            let leaks = leaks(&path, &cassette, config.rules.secrets())?;
             Ok((index(&path, cassette)?, leaks))
         });
         let line = match &checked {
             Ok((index, leaks)) if leaks.is_empty() => {
                 format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(index))
             }
-            Ok((_, leaks)) => leaks.join("\n"),
+            Ok((_, leaks)) => told(&path, leaks),
             Err(fault) => fault.to_string(),
         };
         good &= checked.is_ok_and(|(_, leaks)| leaks.is_empty());
         writeln!(text, "{line}").expect("a text takes a line");
     }
     Ok((text, good))
-}
-
-/// What in a cassette looks like a secret, a line each.
-fn leaks(path: &Path, cassette: &Cassette) -> Result<Vec<String>, Fault> {
-    let mut leaks = Vec::new();
-    for (number, entry) in (1..).zip(&cassette.entries) {
-        let damaged = |source| cassettes::Fault::Damaged { path: path.to_owned(), source };
-        let exchange = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
-        leaks.extend(redact::leaks(&exchange).into_iter().map(|(place, kind)| {
-            let path = path.display();
-            format!("{path}: exchange {number}, {place}: this looks like a secret ({kind}); `graphdeck cassette import {path} --force` takes it out")
-        }));
-    }
-    Ok(leaks)
 }
 
 /// What a person should know of a cassette that can be used: which of its ids only the order tells apart.

@@ -6,6 +6,7 @@ pub mod library;
 mod opening;
 mod progress;
 pub mod run;
+mod scanning;
 mod sealing;
 mod telling;
 
@@ -44,6 +45,14 @@ pub enum Fault {
         address: String,
         /// The reason.
         source: io::Error,
+    },
+    /// A cassette would have what should not be in it.
+    #[error("{} was not written, since there is in it what should not be:{told}", .path.display())]
+    Leaks {
+        /// The file.
+        path: PathBuf,
+        /// Exchange, place and kind, a line each.
+        told: String,
     },
     /// A flag's value cannot be used.
     #[error("{flag}: {why}")]

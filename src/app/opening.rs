@@ -1,7 +1,7 @@
 //! Opens sessions with the files that they need, and seals what they recorded.
 
 use super::progress::Progress;
-use super::sealing::{adds_nothing, discard, exchanges_of, kept, load, resume, seal_take};
+use super::sealing::{Seal, adds_nothing, discard, exchanges_of, kept, load, resume, seal_take, stand_ins};
 use super::{Fault, complain, say};
 use crate::config::{self, Config};
 use crate::session::Session;
@@ -17,9 +17,9 @@ use crate::store::takes::Takes;
 use crate::tape::cassette::Cassette;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
+use crate::tape::people::People;
 use crate::tape::playing::Manner;
 use crate::tape::route::Route;
-use crate::tape::scribe;
 use crate::tape::speaking::Policy;
 use crate::wire::message::BodyLimit;
 use crate::wire::upstream::Upstream;
@@ -41,6 +41,8 @@ pub(super) struct Recording {
     pub(super) append: bool,
     /// Whether cassettes are written with the recorded ids.
     pub(super) keep_ids: bool,
+    /// Who was met, where stand-ins take the place of people.
+    pub(super) people: Option<Arc<Mutex<People>>>,
 }
 
 /// Opens the sessions of a run.
@@ -232,7 +234,7 @@ impl Deck {
         if let Some(index) = indexes.get(&key) {
             return Ok(Arc::clone(index));
         }
-        let loaded = load(&self.cassettes, &self.config.store, cassette, &self.config.rules)?;
+        let loaded = load(&self.cassettes, &self.config, cassette)?;
         let index = Arc::new(self.ready(cassette, loaded, seed)?);
         for (line, why) in index.idle_rules() {
             say(format!("note: config, line {line}: {why} (in {cassette})"));
@@ -246,7 +248,9 @@ impl Deck {
         let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
         let path = self.cassettes.path(name)?;
         let progress = Progress::of(&format!("loading {name}"), cassette.entries.len());
-        let index = Index::compile(cassette, self.config.rules.clone(), Mint::new(seed, &digest), || progress.step());
+        let key = if cassette.people { stand_ins(&self.config)? } else { None };
+        let rules = self.config.rules.clone().with_stand_ins(key);
+        let index = Index::compile(cassette, rules, Mint::new(seed, &digest), || progress.step());
         Ok(index.map_err(|source| cassettes::Fault::Damaged { path, source })?)
     }
 
@@ -255,7 +259,7 @@ impl Deck {
         let journal = &recording.journal;
         let take = if recording.append {
             let in_use = |take| self.begun().contains(&take);
-            resume(&**journal, &self.cassettes, cassette, started.as_secs(), in_use)?
+            resume(&**journal, &self.cassettes, cassette, started.as_secs(), recording.people.as_deref(), in_use)?
         } else {
             let beside = self.cassettes.digest(cassette)?;
             journal.begin_with(cassette, started.as_secs(), beside, &[])?
@@ -267,6 +271,8 @@ impl Deck {
             take,
             first_arrival: u64::try_from(started.as_millis()).unwrap_or(0) << ARRIVAL_BITS,
             routes: recording.routes.clone(),
+            secrets: self.config.rules.secrets().clone(),
+            people: recording.people.clone(),
             client_timeout: self.config.client_timeout,
             body_limit: body_limit(&self.config),
         };
@@ -275,7 +281,7 @@ impl Deck {
             return Ok(Session::Record(Box::new(Recorder::new(settings, tally))));
         }
         let exchanges = journal.read(take)?;
-        let index = self.ready(cassette, scribe::seal(&exchanges, self.config.rules.ids()), &self.config.seed)?;
+        let index = self.ready(cassette, self.seal_of(recording).cassette(exchanges), &self.config.seed)?;
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
         // What is played may be asked about at Graph next, which knows only the ids that it gave out.
         let manner = Manner { policy: Policy::Recorded, strict: false, verbatim: true };
@@ -294,9 +300,12 @@ impl Deck {
         }
     }
 
+    fn seal_of<'a>(&'a self, recording: &'a Recording) -> Seal<'a> {
+        Seal { rules: &self.config.rules, people: recording.people.as_deref(), keep_ids: recording.keep_ids }
+    }
+
     /// Seals what a session recorded, and tells what came of it, and whether that is good.
     fn seal(&self, session: &Session) -> Result<Option<(String, bool)>, Fault> {
-        let keep_ids = self.recording.as_ref().is_none_or(|recording| recording.keep_ids);
         let report = session.report();
         let failed = self.failed.load(Ordering::Relaxed) || report.holes > 0;
         let idle = report.is_idle() && self.named.load(Ordering::Relaxed);
@@ -314,7 +323,10 @@ impl Deck {
                 let nothing = if matches!(session, Session::Auto(_)) { "missing" } else { "added" };
                 return Ok(Some((format!("nothing was {nothing}, so {name} stays as it was"), !failed)));
             }
-            let line = seal_take(journal, take, &self.cassettes, name, failed, keep_ids, &self.config.rules)?;
+            let line = {
+                let recording = self.recording.as_ref().expect("what has a take records");
+                seal_take(journal, take, &self.cassettes, name, failed, &self.seal_of(recording))?
+            };
             Ok(Some((line, !failed)))
         });
         Ok(sealed?.flatten())

@@ -1,6 +1,7 @@
 //! A run, recording or replaying, from the settings to the exit code.
 
 use super::opening::{Opening, Recording, body_limit};
+use super::sealing::people;
 use super::{Fault, certificates, complain, say, telling};
 use crate::child::{self, Ended, Trust};
 use crate::config::{self, Config};
@@ -68,6 +69,7 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
             routes: if run.all { everything() } else { config.routes.clone() },
             append: run.append,
             keep_ids: !run.no_recorded_ids,
+            people: people(&config)?,
         }),
     };
     if run.mode.reaches_graph() {
@@ -131,7 +133,8 @@ fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<
         reverse: config.reverse.clone(),
     };
     let (body_limit, patience, limits) = (body_limit(config), config.client_timeout, limits(&config.limits));
-    let sign_in = SignIn { offline: config.sign_in_offline, open: config.sign_in_open };
+    let [offline, open] = config.sign_in;
+    let sign_in = SignIn { offline, open };
     Arc::new(Front { sessions, authority, hosts, sign_in, body_limit, patience, limits })
 }
 

@@ -1,13 +1,19 @@
 //! From a take to a cassette: sealed when its recording ends well, kept when it does not, played where none is sealed.
 
+use super::scanning::refuse_leaks;
 use super::{Fault, say};
+use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
+use crate::store::people_key;
 use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
+use crate::tape::exchange::{Exchange, Taped};
 use crate::tape::matching::Rules;
+use crate::tape::people::People;
 use crate::tape::scribe;
-use std::path::Path;
+use crate::tape::stand_ins::StandIns;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands; and says
 /// what came of it.
@@ -17,8 +23,7 @@ pub(super) fn seal_take(
     cassettes: &Cassettes,
     name: &str,
     failed: bool,
-    keep_ids: bool,
-    rules: &Rules,
+    seal: &Seal<'_>,
 ) -> Result<String, Fault> {
     let exchanges = store.read(take)?;
     if exchanges.is_empty() {
@@ -36,11 +41,10 @@ pub(super) fn seal_take(
         let kept = kept(store, take, name)?;
         return Ok(format!("the recording failed, so {name} stays as it was; {kept}"));
     }
-    let mut cassette = scribe::seal(&exchanges, rules.ids());
-    if !keep_ids {
-        cassette.ids = cassette.ids.without_recorded();
-    }
+    let number = exchanges.len() as u64;
+    let cassette = seal.cassette(exchanges);
     let path = cassettes.path(name)?;
+    refuse_leaks(&path, &cassette, seal.rules.secrets())?;
     // What cannot be read again must not take the place of the take.
     Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
     let replaced = match cassettes.load(name) {
@@ -50,7 +54,65 @@ pub(super) fn seal_take(
     let path = cassettes.write(name, &cassette)?;
     store.remove(take)?;
     let incomplete = if failed { "; the recording failed, so it may be incomplete" } else { "" };
-    Ok(format!("recorded {} to {}{replaced}{incomplete}", count(exchanges.len() as u64), path.display()))
+    Ok(format!("recorded {} to {}{replaced}{incomplete}", count(number), path.display()))
+}
+
+/// How a take becomes a cassette.
+pub(super) struct Seal<'a> {
+    pub(super) rules: &'a Rules,
+    /// Who was met, where stand-ins take the place of people.
+    pub(super) people: Option<&'a Mutex<People>>,
+    /// Whether the recorded ids are written.
+    pub(super) keep_ids: bool,
+}
+
+impl Seal<'_> {
+    /// Exchanges as a cassette: by the rules of today, whatever those were by which they were recorded, and with
+    /// stand-ins also for who was named only later.
+    pub(super) fn cassette(&self, exchanges: Vec<Taped<Exchange>>) -> Cassette {
+        let retaped = exchanges.into_iter().map(|one| scribe::tape_exchange(one.into_inner(), self.rules.secrets()));
+        let mut exchanges: Vec<_> = retaped.collect();
+        if let Some(people) = self.people {
+            exchanges = people.lock().unwrap_or_else(PoisonError::into_inner).hide_all(exchanges);
+        }
+        let mut cassette = scribe::seal(&exchanges, self.rules.ids());
+        if !self.keep_ids {
+            cassette.ids = cassette.ids.without_recorded();
+        }
+        cassette
+    }
+}
+
+/// Exchanges that were read from a store or a file, as a cassette.
+pub(super) fn as_cassette(exchanges: Vec<Taped<Exchange>>, config: &Config) -> Result<Cassette, Fault> {
+    let people = people(config)?;
+    Ok(Seal { rules: &config.rules, people: people.as_deref(), keep_ids: true }.cassette(exchanges))
+}
+
+/// Nobody met yet, where config says that stand-ins take the place of people.
+pub(super) fn people(config: &Config) -> Result<Option<Arc<Mutex<People>>>, Fault> {
+    if !config.rules.ids().people {
+        return Ok(None);
+    }
+    let path = people_key::path(&config.store);
+    let (key, made) = people_key::open(&config.store).map_err(|source| Fault::File {
+        path: path.clone(),
+        what: "used as the key of stand-ins",
+        source,
+    })?;
+    if made {
+        let path = path.display();
+        say(format!(
+            "made {path}, the key of the stand-ins for people: keep it, so that these stay the same, and keep it out of repositories"
+        ));
+    }
+    Ok(Some(Arc::new(Mutex::new(People::new(key)))))
+}
+
+/// The key of stand-ins, if there is one: by it a replay knows who is who.
+pub(super) fn stand_ins(config: &Config) -> Result<Option<StandIns>, Fault> {
+    let path = people_key::path(&config.store);
+    people_key::find(&config.store).map_err(|source| Fault::File { path, what: "used as the key of stand-ins", source })
 }
 
 /// How many exchanges a take has.
@@ -65,6 +127,7 @@ pub(super) fn resume(
     cassettes: &Cassettes,
     name: &str,
     now: u64,
+    people: Option<&Mutex<People>>,
     in_use: impl Fn(u64) -> bool,
 ) -> Result<u64, Fault> {
     let beside = cassettes.digest(name)?;
@@ -92,7 +155,16 @@ pub(super) fn resume(
         scribe::recorded(entry, &cassette.ids, number)
             .map_err(|source| cassettes::Fault::Damaged { path: path.clone(), source })
     });
-    let exchanges: Vec<_> = exchanges.collect::<Result<_, _>>()?;
+    let mut exchanges: Vec<_> = exchanges.collect::<Result<_, _>>()?;
+    match people {
+        Some(people) => exchanges = people.lock().unwrap_or_else(PoisonError::into_inner).hide_all(exchanges),
+        None if cassette.people => {
+            let why =
+                format!("{name} is pseudonymous, and would not be after this: set people = \"pseudonym\" in [redact]");
+            return Err(Fault::Flag { flag: "--append", why });
+        }
+        None => {}
+    }
     let take = store.begin_with(name, now, beside, &exchanges)?;
     say(format!("continuing {name}, which has {}", count(exchanges.len() as u64)));
     Ok(take)
@@ -131,19 +203,19 @@ pub(super) fn count(exchanges: u64) -> String {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) fn interrupted(store: &Path, name: &str, rules: &Rules) -> Result<Option<Cassette>, Fault> {
-    let journal = Journal::open(store)?;
+pub(super) fn interrupted(config: &Config, name: &str) -> Result<Option<Cassette>, Fault> {
+    let journal = Journal::open(&config.store)?;
     let last = journal.takes()?.into_iter().rfind(|take| take.cassette == name && take.exchanges > 0);
     Ok(match last {
-        Some(take) => Some(scribe::seal(&journal.read(take.id)?, rules.ids())),
+        Some(take) => Some(as_cassette(journal.read(take.id)?, config)?),
         None => None,
     })
 }
 
 /// The cassette of that name, or where there is none the last take of it that was interrupted.
-pub(super) fn load(cassettes: &Cassettes, store: &Path, name: &str, rules: &Rules) -> Result<Cassette, Fault> {
-    if !cassettes.contains(name)? && Journal::exists(store) {
-        match interrupted(store, name, rules) {
+pub(super) fn load(cassettes: &Cassettes, config: &Config, name: &str) -> Result<Cassette, Fault> {
+    if !cassettes.contains(name)? && Journal::exists(&config.store) {
+        match interrupted(config, name) {
             Ok(Some(cassette)) => {
                 let path = cassettes.path(name)?;
                 say(format!("there is no {}: replaying an interrupted take, straight from the store", path.display()));

@@ -17,6 +17,7 @@ use tracing_subscriber::fmt::FormatFields;
 /// Does what the command line asks.
 #[must_use]
 pub fn main() -> ExitCode {
+    platform::keep_memory_private();
     engine::hush_caught_panics();
     let cli = Cli::parse();
     start_log(cli.places.quiet, cli.places.verbose);

@@ -1,13 +1,16 @@
 //! `config.toml`: as it is written, then as it is meant; every fault is told at once.
 
+mod redaction;
 mod values;
 mod written;
 
+use crate::tape::graph;
 use crate::tape::matching::{Repeat, Rule, Rules};
 use crate::tape::route::Route;
+use crate::tape::secrets::Secrets;
 use crate::tape::speaking::Policy;
 use crate::tape::walk::{IdPlaces, PlacePattern};
-use crate::tape::{graph, redact};
+use redaction::People;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,17 +52,15 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// How long Graph may take to begin an answer, in seconds.
     pub timeout: u64,
-    /// Whether a replay answers sign-in itself.
-    pub sign_in_offline: bool,
-    /// Whether a recording opens connections to sign-in hosts.
-    pub sign_in_open: bool,
+    /// Whether a replay answers sign-in itself, and whether a recording opens connections to sign-in hosts.
+    pub sign_in: [bool; 2],
     /// Whether repeats beyond the tape are misses.
     pub strict: bool,
     /// How minted ids are chosen.
     pub ids: Policy,
     /// What derived ids are computed from.
     pub seed: String,
-    /// The places that need not be equal.
+    /// How messages are read: what need not be equal, what is an id, what is a secret.
     pub rules: Rules,
 }
 
@@ -172,6 +173,11 @@ impl Written {
         put(&mut self.seed, own.seed);
         put(&mut self.also, own.also);
         put(&mut self.never, own.never);
+        put(&mut self.redaction.people, own.redaction.people);
+        put(&mut self.redaction.off, own.redaction.off);
+        put(&mut self.redaction.headers, own.redaction.headers);
+        put(&mut self.redaction.members, own.redaction.members);
+        put(&mut self.redaction.rules, own.redaction.rules);
         for mut rule in own.rules.into_iter().flatten() {
             rule.own = true;
             let rules = self.rules.get_or_insert_default();
@@ -182,12 +188,9 @@ impl Written {
 
     fn check(self) -> Result<Config, Vec<written::Fault>> {
         let mut faults = Vec::new();
-        let listen = had(self.listen);
-        if let Err(why) = check_address(&listen.value) {
-            faults.push((listen.line, format!("listen: {why}")));
-        }
+        let listen =
+            each("listen", vec![had(self.listen)], &mut faults, |text| check_address(text).map(|()| text.to_owned()));
         let ids = check_policy(&had(self.ids), &mut faults);
-        let body_limit = had(self.body_limit);
         let routes = each("record.routes", had(self.routes).value, &mut faults, |text| {
             Route::parse(text).map_err(|why| why.to_string())
         });
@@ -195,33 +198,34 @@ impl Written {
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
         let tunnels = each("record.tunnels", had(self.tunnels).value, &mut faults, parse_tunnel);
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
-        let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&mut faults)).collect();
+        let (secrets, people) = redaction::check(self.redaction, &mut faults);
+        let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&secrets, &mut faults)).collect();
         let also = each("ids.also", had(self.also).value, &mut faults, parse_id_place);
         let never = each("ids.never", had(self.never).value, &mut faults, parse_id_place);
         if !faults.is_empty() {
             return Err(faults);
         }
         Ok(Config {
-            listen: listen.value,
+            listen: one(listen),
             store: had(self.store).value.into(),
             cassettes: had(self.cassettes).value.into(),
             cassette: had(self.cassette).value,
             client_timeout: Duration::from_secs(had(self.client_timeout).value),
             limits: check_limits(self.limits),
-            body_limit: usize::try_from(body_limit.value).unwrap_or(usize::MAX),
+            body_limit: usize::try_from(had(self.body_limit).value).unwrap_or(usize::MAX),
             hosts,
-            reverse: reverse.into_iter().next().expect("one was checked"),
+            reverse: one(reverse),
             routes,
             tunnels,
             connect_to: connect_to.into_iter().collect(),
             upstream_ca: Some(had(self.upstream_ca).value).filter(|path| !path.is_empty()).map(PathBuf::from),
             timeout: had(self.timeout).value,
-            sign_in_offline: had(self.sign_in_offline).value,
-            sign_in_open: had(self.sign_in_open).value,
+            sign_in: [self.sign_in_offline, self.sign_in_open].map(|key| had(key).value),
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,
-            rules: Rules::new(rules, IdPlaces { also, never }),
+            rules: Rules::new(rules, IdPlaces { also, never, people: people == People::Pseudonym })
+                .with_secrets(secrets),
         })
     }
 }
@@ -253,6 +257,11 @@ fn had<T>(key: Option<T>) -> T {
     key.expect("the shipped config.toml has every key")
 }
 
+/// The one value of a list that was made of one, and checked.
+fn one<T>(list: Vec<T>) -> T {
+    list.into_iter().next().expect("one was checked")
+}
+
 fn each<T>(
     key: &str,
     list: Vec<At<String>>,
@@ -271,7 +280,7 @@ impl WrittenRule {
         route(self).is_some() && route(self) == route(other)
     }
 
-    fn check(self, faults: &mut Vec<written::Fault>) -> Option<Rule> {
+    fn check(self, secrets: &Secrets, faults: &mut Vec<written::Fault>) -> Option<Rule> {
         let says = self.ignore.is_some() || self.headers.is_some() || self.order.is_some() || self.repeat.is_some();
         let Some(route) = self.route.filter(|_| says) else {
             let example = "route = \"POST /**/userStatuses\" and ignore = [\"json:/status\"]";
@@ -281,7 +290,7 @@ impl WrittenRule {
         };
         let items = |list: Option<At<Vec<At<String>>>>| list.map(|list| list.value).unwrap_or_default();
         let ignore = each("match.ignore", items(self.ignore), faults, parse_place);
-        let headers = each("match.headers", items(self.headers), faults, check_header);
+        let headers = each("match.headers", items(self.headers), faults, |text| check_header(text, secrets));
         let unordered = one_of("match.order", self.order, [("recorded", false), ("any", true)], faults);
         let repeats = [("derive", Repeat::Derive), ("last", Repeat::Last), ("miss", Repeat::Miss)];
         let repeat = one_of("match.repeat", self.repeat, repeats, faults);
@@ -298,10 +307,10 @@ fn parse_place(text: &str) -> Result<PlacePattern, String> {
 }
 
 /// Sees that a header can be compared: that it has a name, and is on tape.
-fn check_header(text: &str) -> Result<String, String> {
+fn check_header(text: &str, secrets: &Secrets) -> Result<String, String> {
     let name = http::HeaderName::try_from(text).map_err(|_| format!("`{text}` is no name of a header"))?;
     match name.as_str() {
-        name if redact::is_secret_header(name) => Err(format!("`{name}` is a secret, and never on tape")),
+        name if secrets.hide_header(name) => Err(format!("`{name}` is a secret, and never on tape")),
         name if graph::is_passing_request_header(name) => {
             Err(format!("`{name}` differs from run to run, and is not on tape"))
         }
@@ -353,7 +362,7 @@ pub fn parse_policy(text: &str) -> Result<Policy, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::written::{GRAPH_KEYS, IDS_KEYS, LIMIT_KEYS, RECORD_KEYS, REPLAY_KEYS, ROOT_KEYS};
+    use super::written::{GRAPH_KEYS, IDS_KEYS, LIMIT_KEYS, RECORD_KEYS, REDACT_KEYS, REPLAY_KEYS, ROOT_KEYS};
     use super::*;
 
     #[test]
@@ -361,7 +370,9 @@ mod tests {
         let (written, faults) = Written::read(SHIPPED);
         assert!(faults.is_empty() && written.check().is_ok());
         let lines: Vec<&str> = SHIPPED.lines().collect();
-        for key in [&ROOT_KEYS[..6], &LIMIT_KEYS, &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS].concat() {
+        for key in [&ROOT_KEYS[..6], &LIMIT_KEYS, &GRAPH_KEYS, &RECORD_KEYS, &REPLAY_KEYS, &IDS_KEYS, &REDACT_KEYS[..4]]
+            .concat()
+        {
             let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
             assert!(lines[at - 1].starts_with('#'), "{key} has no comment");
         }
@@ -426,6 +437,42 @@ route = "GET /x"
         let faults = [wrong_keys, wrong_values, syntax]
             .map(|text| Config::parse(text, Path::new("config.toml")).unwrap_err().to_string());
         insta::assert_snapshot!(faults.join("\n"));
+    }
+
+    #[test]
+    fn faults_of_the_rules_for_secrets_are_told_with_their_line() {
+        let wrong_secrets = r#"
+[redact]
+people = "pseudonyms"
+off = ["github-tokens", "jwt", "whatever"]
+headers = ["X My Key", "*"]
+members = ["pin code", ""]
+hide = []
+
+[[redact.rule]]
+name = "ticket"
+
+[[redact.rule]]
+name = "jwt"
+pattern = "TICKET-[0-9]+"
+
+[[redact.rule]]
+name = "ticket"
+pattern = "TICKET-[0-9+"
+
+[[redact.rule]]
+name = "order"
+pattern = "[0-9]*"
+
+[[redact.rule]]
+name = "order"
+pattern = "ORDER-[0-9]+"
+
+[[redact.rule]]
+name = "order"
+pattern = "ORDER-[0-9]+"
+"#;
+        insta::assert_snapshot!(Config::parse(wrong_secrets, Path::new("config.toml")).unwrap_err().to_string());
     }
 
     #[test]

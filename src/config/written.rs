@@ -37,7 +37,25 @@ pub(super) struct Written {
     pub(super) seed: Option<At<String>>,
     pub(super) also: Option<At<Vec<At<String>>>>,
     pub(super) never: Option<At<Vec<At<String>>>>,
+    pub(super) redaction: WrittenRedaction,
     pub(super) rules: Option<Vec<WrittenRule>>,
+}
+
+/// The section `[redact]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WrittenRedaction {
+    pub(super) people: Option<At<String>>,
+    pub(super) off: Option<At<Vec<At<String>>>>,
+    pub(super) headers: Option<At<Vec<At<String>>>>,
+    pub(super) members: Option<At<Vec<At<String>>>>,
+    pub(super) rules: Option<Vec<WrittenShape>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct WrittenShape {
+    pub(super) line: usize,
+    pub(super) name: Option<At<String>>,
+    pub(super) pattern: Option<At<String>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,7 +70,7 @@ pub(super) struct WrittenRule {
     pub(super) own: bool,
 }
 
-pub(super) const ROOT_KEYS: [&str; 13] = [
+pub(super) const ROOT_KEYS: [&str; 14] = [
     "listen",
     "store",
     "cassettes",
@@ -65,6 +83,7 @@ pub(super) const ROOT_KEYS: [&str; 13] = [
     "sign_in",
     "replay",
     "ids",
+    "redact",
     "match",
 ];
 /// In the order in which [`Written::limits`] has them.
@@ -83,6 +102,8 @@ pub(super) const RECORD_KEYS: [&str; 5] = ["routes", "tunnels", "connect_to", "u
 pub(super) const SIGN_IN_KEYS: [&str; 2] = ["offline", "open"];
 pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
 pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
+pub(super) const REDACT_KEYS: [&str; 5] = ["people", "off", "headers", "members", "rule"];
+pub(super) const SHAPE_KEYS: [&str; 2] = ["name", "pattern"];
 pub(super) const MATCH_KEYS: [&str; 5] = ["route", "ignore", "headers", "order", "repeat"];
 
 impl Written {
@@ -102,6 +123,42 @@ impl Written {
         (written, reader.faults)
     }
 
+    fn fill_section(&mut self, name: &str, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+        match name {
+            "graph" => reader.section("graph", value, &GRAPH_KEYS, |reader, key, value| match key {
+                "hosts" => self.hosts = reader.list("graph.hosts", value),
+                _ => self.reverse = reader.string("graph.reverse", value),
+            }),
+            "record" => reader.section("record", value, &RECORD_KEYS, |reader, key, value| match key {
+                "routes" => self.routes = reader.list("record.routes", value),
+                "tunnels" => self.tunnels = reader.list("record.tunnels", value),
+                "connect_to" => self.connect_to = reader.list("record.connect_to", value),
+                "upstream_ca" => self.upstream_ca = reader.string("record.upstream_ca", value),
+                _ => self.timeout = reader.number("record.timeout", value),
+            }),
+            "sign_in" => reader.section("sign_in", value, &SIGN_IN_KEYS, |reader, key, value| match key {
+                "offline" => self.sign_in_offline = reader.truth("sign_in.offline", value),
+                _ => self.sign_in_open = reader.truth("sign_in.open", value),
+            }),
+            "replay" => reader.section("replay", value, &REPLAY_KEYS, |reader, key, value| match key {
+                "strict" => self.strict = reader.truth("replay.strict", value),
+                "ids" => self.ids = reader.string("replay.ids", value),
+                _ => self.seed = reader.string("replay.seed", value),
+            }),
+            "ids" => reader.section("ids", value, &IDS_KEYS, |reader, key, value| match key {
+                "also" => self.also = reader.list("ids.also", value),
+                _ => self.never = reader.list("ids.never", value),
+            }),
+            _ => reader.section("redact", value, &REDACT_KEYS, |reader, key, value| match key {
+                "people" => self.redaction.people = reader.string("redact.people", value),
+                "off" => self.redaction.off = reader.list("redact.off", value),
+                "headers" => self.redaction.headers = reader.list("redact.headers", value),
+                "members" => self.redaction.members = reader.list("redact.members", value),
+                _ => self.redaction.rules = reader.shapes(value),
+            }),
+        }
+    }
+
     fn fill(&mut self, root: DeTable<'_>, reader: &mut Reader<'_>) {
         for (key, value) in root {
             match key.get_ref().as_ref() {
@@ -115,31 +172,8 @@ impl Written {
                     let at = LIMIT_KEYS.iter().position(|known| *known == key).expect("only known keys are given");
                     self.limits[at] = reader.number(&format!("limits.{key}"), value);
                 }),
-                "graph" => reader.section("graph", &value, &GRAPH_KEYS, |reader, key, value| match key {
-                    "hosts" => self.hosts = reader.list("graph.hosts", value),
-                    _ => self.reverse = reader.string("graph.reverse", value),
-                }),
-                "record" => reader.section("record", &value, &RECORD_KEYS, |reader, key, value| match key {
-                    "routes" => self.routes = reader.list("record.routes", value),
-                    "tunnels" => self.tunnels = reader.list("record.tunnels", value),
-                    "connect_to" => self.connect_to = reader.list("record.connect_to", value),
-                    "upstream_ca" => self.upstream_ca = reader.string("record.upstream_ca", value),
-                    _ => self.timeout = reader.number("record.timeout", value),
-                }),
-                "sign_in" => reader.section("sign_in", &value, &SIGN_IN_KEYS, |reader, key, value| match key {
-                    "offline" => self.sign_in_offline = reader.truth("sign_in.offline", value),
-                    _ => self.sign_in_open = reader.truth("sign_in.open", value),
-                }),
-                "replay" => reader.section("replay", &value, &REPLAY_KEYS, |reader, key, value| match key {
-                    "strict" => self.strict = reader.truth("replay.strict", value),
-                    "ids" => self.ids = reader.string("replay.ids", value),
-                    _ => self.seed = reader.string("replay.seed", value),
-                }),
-                "ids" => reader.section("ids", &value, &IDS_KEYS, |reader, key, value| match key {
-                    "also" => self.also = reader.list("ids.also", value),
-                    _ => self.never = reader.list("ids.never", value),
-                }),
                 "match" => self.rules = reader.rules(&value),
+                section if ROOT_KEYS.contains(&section) => self.fill_section(section, &value, reader),
                 other => reader.unknown("", other, key.span().start, &ROOT_KEYS),
             }
         }
@@ -221,34 +255,63 @@ impl Reader<'_> {
         }
     }
 
-    fn rules(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Vec<WrittenRule>> {
+    /// The sections of a list of them, each begun by `read` with the line on which it stands.
+    fn sections<'v, 't, T>(
+        &mut self,
+        name: &str,
+        value: &'v Spanned<DeValue<'t>>,
+        mut read: impl FnMut(&mut Self, usize, &'v Spanned<DeValue<'t>>) -> T,
+    ) -> Option<Vec<T>> {
         let Some(items) = value.get_ref().as_array() else {
-            self.value::<()>("match", value, "a list of sections [[match]]", |_| None);
+            self.value::<()>(name, value, &format!("a list of sections [[{name}]]"), |_| None);
             return None;
         };
-        let mut rules = Vec::new();
+        let mut sections = Vec::new();
         for item in items.iter() {
-            let mut rule = WrittenRule { line: self.line(item.span().start), ..WrittenRule::default() };
-            self.section("match", item, &MATCH_KEYS, |reader, key, value| match key {
+            let line = self.line(item.span().start);
+            sections.push(read(self, line, item));
+        }
+        Some(sections)
+    }
+
+    fn shapes(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Vec<WrittenShape>> {
+        self.sections("redact.rule", value, |reader, line, item| {
+            let mut shape = WrittenShape { line, ..WrittenShape::default() };
+            reader.section("redact.rule", item, &SHAPE_KEYS, |reader, key, value| match key {
+                "name" => shape.name = reader.string("redact.rule.name", value),
+                _ => shape.pattern = reader.string("redact.rule.pattern", value),
+            });
+            shape
+        })
+    }
+
+    fn rules(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Vec<WrittenRule>> {
+        self.sections("match", value, |reader, line, item| {
+            let mut rule = WrittenRule { line, ..WrittenRule::default() };
+            reader.section("match", item, &MATCH_KEYS, |reader, key, value| match key {
                 "route" => rule.route = reader.string("match.route", value),
                 "headers" => rule.headers = reader.list("match.headers", value),
                 "order" => rule.order = reader.string("match.order", value),
                 "repeat" => rule.repeat = reader.string("match.repeat", value),
                 _ => rule.ignore = reader.list("match.ignore", value),
             });
-            rules.push(rule);
-        }
-        Some(rules)
+            rule
+        })
     }
 
     fn unknown(&mut self, section: &str, key: &str, at: usize, known: &[&str]) {
         let line = self.line(at);
-        let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, key).total_cmp(&strsim::jaro(b, key)));
-        let hint = match near.filter(|near| strsim::jaro(near, key) > 0.7) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are: {}", known.join(", ")),
-        };
+        let hint = meant(key, known);
         let of = if section.is_empty() { String::new() } else { format!(" of [{section}]") };
         self.fault(line, format!("`{key}` is no key{of}; {hint}"));
+    }
+}
+
+/// The known word that is meant by one that is not known, or all of them.
+pub(super) fn meant(word: &str, known: &[&str]) -> String {
+    let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, word).total_cmp(&strsim::jaro(b, word)));
+    match near.filter(|near| strsim::jaro(near, word) > 0.7) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are: {}", known.join(", ")),
     }
 }

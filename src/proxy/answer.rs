@@ -6,7 +6,7 @@ use crate::session::replay::Player;
 use crate::session::{HostKind, Session, Target, missed, record, sessions};
 use crate::tape::miss::Miss;
 use crate::tape::playing::Answer;
-use crate::tape::{graph, scribe, sign_in};
+use crate::tape::{graph, sign_in};
 use crate::wire::coding;
 use crate::wire::framing;
 use crate::wire::message::{self, Body, Broken, Read};
@@ -94,7 +94,7 @@ async fn replay(
     {
         return Ok(marked(message::to_http(response), HeaderValue::from_static("sign-in"), mark));
     }
-    let played = player.answer(&scribe::tape_request(request)).map_err(Fault::Miss)?;
+    let played = player.answer(&player.taped(request)).map_err(Fault::Miss)?;
     Ok(spoken(played, mark))
 }
 
@@ -115,7 +115,7 @@ async fn play_or_record(
         Read::Whole(bytes) => {
             // What cannot be decoded is not on tape.
             if let Ok(request) = message::owned_request(&head, &target.host, &bytes, limit) {
-                let request = scribe::tape_request(request);
+                let request = auto.player.taped(request);
                 if let Ok(played) = auto.player.find(&request) {
                     return Ok(spoken(played, mark));
                 }

@@ -4,15 +4,17 @@ use super::tally::Tally;
 use super::{HostKind, Target};
 use crate::store::takes::{self, Takes};
 use crate::tape::exchange::Exchange;
+use crate::tape::people::People;
 use crate::tape::route::Route;
+use crate::tape::secrets::Secrets;
 use crate::tape::{graph, redact, scribe};
 use crate::wire::message::{self, Body, BodyLimit, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
@@ -30,6 +32,10 @@ pub struct Settings {
     pub first_arrival: u64,
     /// The requests that are recorded.
     pub routes: Vec<Route>,
+    /// What is never written down.
+    pub secrets: Secrets,
+    /// Who was met, where stand-ins take the place of people.
+    pub people: Option<Arc<Mutex<People>>>,
     /// How long a client may take for the next part of a body.
     pub client_timeout: Duration,
     /// The largest body that is recorded.
@@ -119,7 +125,7 @@ impl Recorder {
         if self.selects(head.method.as_str(), head.uri.path(), target) {
             return self.record(head, body, target).await;
         }
-        let route = format!("{} {}", head.method, redact::shown(&graph::route_template(head.uri.path())));
+        let route = format!("{} {}", head.method, self.shown(&graph::route_template(head.uri.path())));
         let response = self.pass(head, body, target).await?;
         match target.kind {
             HostKind::Graph => self.tally.passed(route),
@@ -136,7 +142,7 @@ impl Recorder {
 
     async fn record(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
         let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
-        let mut hole = Hole::open(&self.tally, &head, target);
+        let mut hole = Hole::open(&self.tally, &head, target, &self.shown(head.uri.path()));
         let limit = self.settings.body_limit.bytes;
         let sent = match message::read(body, limit, self.settings.client_timeout)
             .await
@@ -174,6 +180,15 @@ impl Recorder {
         Ok(incoming(http::Response::from_parts(answer_head, body)))
     }
 
+    /// A path as it may be told of.
+    fn shown(&self, path: &str) -> String {
+        let shown = redact::shown(path, &self.settings.secrets);
+        match &self.settings.people {
+            Some(people) => people.lock().unwrap_or_else(PoisonError::into_inner).shown(&shown),
+            None => shown,
+        }
+    }
+
     /// Writes an exchange down, and returns when it is on the disk.
     async fn write_down(
         &self,
@@ -193,7 +208,10 @@ impl Recorder {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
-        let exchange = scribe::tape_exchange(Exchange { request, response });
+        let mut exchange = scribe::tape_exchange(Exchange { request, response }, &self.settings.secrets);
+        if let Some(people) = &self.settings.people {
+            exchange = people.lock().unwrap_or_else(PoisonError::into_inner).hide(exchange);
+        }
         let receipt = self.settings.store.append(self.settings.take, arrival, &exchange);
         // From here on it is written whether the client stays or not.
         hole.fill();
@@ -243,8 +261,8 @@ enum HoleState {
 }
 
 impl<'a> Hole<'a> {
-    fn open(tally: &'a Tally, head: &Parts, target: &Target) -> Self {
-        let request = format!("{} https://{}{}", head.method, target.host, redact::shown(head.uri.path()));
+    fn open(tally: &'a Tally, head: &Parts, target: &Target, path: &str) -> Self {
+        let request = format!("{} https://{}{path}", head.method, target.host);
         Self { tally, request, why: None, state: HoleState::Open }
     }
 

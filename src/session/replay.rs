@@ -6,6 +6,7 @@ use crate::tape::exchange::{Request, Taped};
 use crate::tape::index::Index;
 use crate::tape::miss::{Miss, Unanswered};
 use crate::tape::playing::{self, Answer, Manner};
+use crate::tape::scribe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Plays one cassette to one program.
@@ -53,6 +54,12 @@ impl Player {
     #[must_use]
     pub fn minted_ids(&self, request: &Taped<Request>) -> Vec<String> {
         playing::minted_ids(&self.index, request)
+    }
+
+    /// A request as it is compared: without its secrets.
+    #[must_use]
+    pub fn taped(&self, request: Request) -> Taped<Request> {
+        scribe::tape_request(request, self.index.secrets())
     }
 
     /// Answers a request from tape.

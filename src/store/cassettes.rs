@@ -127,9 +127,7 @@ impl Cassettes {
     pub fn write(&self, name: &str, cassette: &Cassette) -> Result<PathBuf, Fault> {
         let path = self.path(name)?;
         fs::create_dir_all(platform::parent(&path))
-            .and_then(|()| {
-                platform::replace_file(&path, |file| cassette::print(&cassette.ids, cassette.entries.iter(), file))
-            })
+            .and_then(|()| platform::replace_file(&path, |file| cassette.write(file)))
             .map_err(|source| io_fault(&path, "written", source))?;
         Ok(path)
     }

@@ -276,7 +276,7 @@ mod tests {
     use crate::tape::exchange::{Headers, Request, Response};
 
     fn exchange(body: &str) -> Taped<Exchange> {
-        scribe::tape_exchange(Exchange {
+        let exchange = Exchange {
             request: Request {
                 method: "POST".into(),
                 host: "graph.microsoft.com".into(),
@@ -285,7 +285,8 @@ mod tests {
                 body: body.to_owned().into(),
             },
             response: Response { status: 201, headers: Headers::default(), body: body.to_owned().into() },
-        })
+        };
+        scribe::tape_exchange(exchange, &crate::tape::secrets::Secrets::default())
     }
 
     fn append(journal: &Journal, take: u64, arrival: u64, exchange: &Taped<Exchange>) {

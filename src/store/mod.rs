@@ -5,5 +5,6 @@ mod committer;
 mod counts;
 pub mod engine;
 pub mod journal;
+pub mod people_key;
 mod rows;
 pub mod takes;

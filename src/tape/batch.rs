@@ -61,8 +61,7 @@ pub fn is_batch(method: &str, path: &str) -> bool {
 /// # Errors
 /// When Graph would refuse all of it.
 pub fn parts(batch: &Request) -> Result<Vec<Part>, Fault> {
-    let envelope: Value =
-        serde_json::from_slice(&batch.body).map_err(|why| Fault::NoEnvelope(format!(" ({why})")))?;
+    let envelope: Value = serde_json::from_slice(&batch.body).map_err(|why| Fault::NoEnvelope(format!(" ({why})")))?;
     let requests = envelope.get("requests").and_then(Value::as_array);
     let requests = requests.ok_or_else(|| Fault::NoEnvelope(String::new()))?;
     match requests.len() {
@@ -79,7 +78,8 @@ pub fn parts(batch: &Request) -> Result<Vec<Part>, Fault> {
             return Err(fault(format!("has the id `{}` of another one", shown(&id))));
         }
     }
-    let read = |(number, request)| part(batch, request, &numbers).map_err(|why| Fault::Part { number: number + 1, why });
+    let read =
+        |(number, request)| part(batch, request, &numbers).map_err(|why| Fault::Part { number: number + 1, why });
     let parts: Vec<Part> = requests.iter().enumerate().map(read).collect::<Result<_, _>>()?;
     match order(&parts).len() {
         ordered if ordered == parts.len() => Ok(parts),
@@ -117,11 +117,18 @@ fn part(batch: &Request, written: &Value, numbers: &HashMap<String, usize>) -> R
     let depends_on = written.get("dependsOn").or_else(|| written.get("depends_on")).and_then(Value::as_array);
     let depends_on = depends_on.into_iter().flatten().map(|id| {
         let id = text(id).unwrap_or_default();
-        numbers.get(&id.to_lowercase()).copied().ok_or_else(|| format!("depends on `{}`, which is not in it", shown(&id)))
+        numbers
+            .get(&id.to_lowercase())
+            .copied()
+            .ok_or_else(|| format!("depends on `{}`, which is not in it", shown(&id)))
     });
     let depends_on = depends_on.collect::<Result<_, _>>()?;
     let id = written.get("id").and_then(text).unwrap_or_default();
-    Ok(Part { id, request: Request { method, host: batch.host.clone(), target, headers, body: body.into() }, depends_on })
+    Ok(Part {
+        id,
+        request: Request { method, host: batch.host.clone(), target, headers, body: body.into() },
+        depends_on,
+    })
 }
 
 /// The target of a part: relative to the batch's version, if it does not name one itself.
@@ -278,7 +285,13 @@ mod tests {
         let told: Vec<_> = parts
             .iter()
             .map(|Part { id, request, depends_on }| {
-                (id.as_str(), request.method.as_str(), request.target.as_str(), &request.body[..], depends_on.as_slice())
+                (
+                    id.as_str(),
+                    request.method.as_str(),
+                    request.target.as_str(),
+                    &request.body[..],
+                    depends_on.as_slice(),
+                )
             })
             .collect();
         assert_eq!(

@@ -5,13 +5,14 @@ use super::ids::{self, Ids};
 use super::template::Placeholder;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::{fmt, io};
 
 /// The version of the format that is written. Changes:
 ///
-/// - 1: the first.
+/// - 1: the first. A cassette in which stand-ins are in the place of people says `"people": "pseudonym"` in its head; any
+///   other says nothing there.
 pub const VERSION: u32 = 1;
 
 /// Everything a cassette file holds, in recorded order.
@@ -21,6 +22,8 @@ pub struct Cassette {
     pub ids: Ids,
     /// The exchanges.
     pub entries: Vec<Entry>,
+    /// Whether it claims to be pseudonymous: stand-ins are in the place of people.
+    pub people: bool,
 }
 
 /// An exchange as it stands in a cassette: texts are tape text, with placeholders for ids.
@@ -140,44 +143,44 @@ impl Cassette {
             .deserialize(&mut deserializer)
             .and_then(|file| deserializer.end().map(|()| file))
             .map_err(|fault| syntax(&fault, reading.get()))?;
-        Ok(Self { ids: Ids::new(file.ids)?, entries: file.entries })
+        Ok(Self { ids: Ids::new(file.ids)?, entries: file.entries, people: file.people.is_some() })
     }
 
     /// The text of the cassette file.
     #[must_use]
     pub fn print(&self) -> String {
         let mut text = Vec::new();
-        print(&self.ids, self.entries.iter(), &mut text).expect("printing to memory does not fail");
+        self.write(&mut text).expect("printing to memory does not fail");
         String::from_utf8(text).expect("JSON is printed as UTF-8")
     }
-}
 
-/// Writes a cassette file, taking the entries one by one.
-///
-/// # Errors
-/// When the writer fails.
-pub fn print<E: Serialize>(ids: &Ids, entries: impl Iterator<Item = E>, mut writer: impl io::Write) -> io::Result<()> {
-    let ids: BTreeMap<&Placeholder, &str> = ids.iter().collect();
-    let file = Printed { graphdeck: VERSION, ids, exchanges: Stream(RefCell::new(entries)) };
-    serde_json::to_writer_pretty(&mut writer, &file)?;
-    writer.write_all(b"\n")
+    /// Writes the cassette file.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn write(&self, mut writer: impl io::Write) -> io::Result<()> {
+        let people = self.people.then_some(People::Pseudonym);
+        let ids: BTreeMap<&Placeholder, &str> = self.ids.iter().collect();
+        let file = Printed { graphdeck: VERSION, people, ids, exchanges: &self.entries };
+        serde_json::to_writer_pretty(&mut writer, &file)?;
+        writer.write_all(b"\n")
+    }
 }
 
 #[derive(Serialize)]
-#[serde(bound = "")]
-struct Printed<'a, I: Iterator<Item: Serialize>> {
+struct Printed<'a> {
     graphdeck: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    people: Option<People>,
     ids: BTreeMap<&'a Placeholder, &'a str>,
-    exchanges: Stream<I>,
+    exchanges: &'a [Entry],
 }
 
-/// Serializes an iterator, so that a large cassette is never in memory as a whole.
-struct Stream<I>(RefCell<I>);
-
-impl<I: Iterator<Item: Serialize>> Serialize for Stream<I> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.borrow_mut().by_ref())
-    }
+/// What a cassette claims of the people in it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum People {
+    Pseudonym,
 }
 
 impl Serialize for Placeholder {
@@ -209,6 +212,7 @@ fn syntax(fault: &serde_json::Error, exchange: Option<usize>) -> Fault {
 }
 
 struct File {
+    people: Option<People>,
     ids: BTreeMap<Placeholder, String>,
     entries: Vec<Entry>,
 }
@@ -232,19 +236,23 @@ impl<'de> Visitor<'de> for FileSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
-        let (mut ids, mut entries) = (None, None);
+        let (mut people, mut ids, mut entries) = (None, None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "graphdeck" => {
                     map.next_value::<u32>()?;
                 }
+                "people" => people = Some(map.next_value()?),
                 "ids" => ids = Some(map.next_value()?),
                 "exchanges" => entries = Some(map.next_value_seed(EntriesSeed(self.0))?),
-                other => return Err(serde::de::Error::unknown_field(other, &["graphdeck", "ids", "exchanges"])),
+                other => {
+                    return Err(serde::de::Error::unknown_field(other, &["graphdeck", "people", "ids", "exchanges"]));
+                }
             }
         }
         let missing = serde::de::Error::missing_field;
-        Ok(File { ids: ids.ok_or_else(|| missing("ids"))?, entries: entries.ok_or_else(|| missing("exchanges"))? })
+        let ids = ids.ok_or_else(|| missing("ids"))?;
+        Ok(File { people, ids, entries: entries.ok_or_else(|| missing("exchanges"))? })
     }
 }
 
@@ -316,7 +324,9 @@ mod tests {
 
     #[test]
     fn reading_and_printing_give_the_same_bytes() {
-        for text in [SMALL, "{\n  \"graphdeck\": 1,\n  \"ids\": {},\n  \"exchanges\": []\n}\n"] {
+        let people = SMALL.replace("  \"ids\"", "  \"people\": \"pseudonym\",\n  \"ids\"");
+        assert!(Cassette::parse(&people).unwrap().people && !Cassette::parse(SMALL).unwrap().people);
+        for text in [SMALL, "{\n  \"graphdeck\": 1,\n  \"ids\": {},\n  \"exchanges\": []\n}\n", &people] {
             assert_eq!(Cassette::parse(text).unwrap().print(), text);
         }
     }
@@ -333,6 +343,7 @@ mod tests {
             SMALL.replace("userStatuses.10", "userStatuses"),
             SMALL.replace("0385114b-b48f-4800-a046-f249eaba24b1", ""),
             SMALL.replace("\"ids\"", "\"idds\""),
+            SMALL.replace("  \"ids\"", "  \"people\": \"none\",\n  \"ids\""),
             format!("{SMALL}]"),
             String::new(),
         ];

@@ -5,7 +5,6 @@ use super::id::Id;
 use super::ids::Row;
 use super::index::{Group, Groups, Index, Slot};
 use super::matching::{Key, Reading, Shape, Token};
-use super::mint;
 use std::collections::HashMap;
 
 /// The exchange that answers, and how its ids stand in the live request.
@@ -54,7 +53,7 @@ impl Index {
     /// The group for the ids as they are known so far, if there is one: found without a search.
     fn settled<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
         let slot = |token: &Token| {
-            let row = self.settled_row(&token.id, bindings).or_else(|| self.ids.find(&token.id));
+            let row = self.settled_row(&token.id, bindings).or_else(|| self.recorded_row(&token.id));
             row.map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id)
         };
         let slots: Vec<Slot> = shape.tokens.iter().map(slot).collect();
@@ -116,11 +115,16 @@ impl Index {
             Slot::Literal(id) => (id == live).then_some(false),
             Slot::Id(row) => match settled {
                 Some(settled) => (settled == *row).then_some(false),
-                None if self.ids.find(live) == Some(*row) => Some(false),
+                None if self.recorded_row(live) == Some(*row) => Some(false),
                 None if self.is_foreign(*row, live) => None,
                 None => Some(true),
             },
         }
+    }
+
+    /// The row whose recorded value a live id is, or whose person.
+    pub(super) fn recorded_row(&self, live: &Id) -> Option<Row> {
+        self.ids.find(live).or_else(|| self.ids.find(&self.rules.stand_in(live)?))
     }
 
     /// The row that a live id stands for beyond doubt: it was bound, or sealed by this deck's mint.
@@ -136,6 +140,6 @@ impl Index {
 
     /// Whether an id was sealed by another mint: another seed, or another cassette.
     pub(super) fn is_foreign(&self, row: Row, live: &Id) -> bool {
-        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if mint::is_version_8(*guid))
+        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if guid.is_version_8())
     }
 }

@@ -20,6 +20,12 @@ impl Guid {
     pub fn parse(text: &str) -> Option<Self> {
         parse(text.as_bytes())
     }
+
+    /// Whether it has the version and variant that are free for anybody's use (RFC 9562 section 5.8).
+    #[must_use]
+    pub fn is_version_8(self) -> bool {
+        self.0 >> 76 & 0xf == 8 && self.0 >> 62 & 0b11 == 0b10
+    }
 }
 
 impl fmt::Display for Guid {

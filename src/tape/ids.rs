@@ -4,6 +4,7 @@ use super::guid::Guid;
 use super::id::{self, Id};
 use super::lexicon::{self, Lexicon};
 use super::spelling::{self, Case, Spelling};
+use super::stand_ins;
 use super::surroundings::Surroundings;
 use super::template::{Placeholder, Writer};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -185,6 +186,9 @@ impl Ids {
 }
 
 fn stand_in(value: &str, more: u32, origin: &blake3::Hasher) -> String {
+    if let Some(person) = stand_ins::alike(value, origin) {
+        return person;
+    }
     if Guid::parse(value).is_none() {
         return id::alike(value, more, origin);
     }

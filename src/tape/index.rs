@@ -8,6 +8,7 @@ use super::ids::{self, Ids, Row};
 use super::matching::{self, Address, Key, Reading, Rules, Shape, Token, Varying};
 use super::mint::Mint;
 use super::scribe::{self, Script};
+use super::secrets::Secrets;
 use super::template::Template;
 use super::walk;
 use std::collections::{HashMap, HashSet};
@@ -122,12 +123,12 @@ impl Index {
     /// # Errors
     /// When an exchange cannot be used.
     pub fn compile(cassette: Cassette, rules: Rules, mint: Mint, done: impl Fn()) -> Result<Self, Fault> {
-        let Cassette { ids, entries } = cassette;
+        let Cassette { ids, entries, people } = cassette;
         let mut index = Self {
             minters: vec![None; ids.len()],
             ids,
             mint,
-            rules,
+            rules: rules.for_people(people),
             exchanges: Vec::new(),
             entries: Vec::new(),
             shared: HashSet::new(),
@@ -186,7 +187,7 @@ impl Index {
     fn add(&mut self, entry: Entry, seen: &mut HashSet<Row>, learnt: &mut Learnt) -> Result<Vec<Row>, Fault> {
         let number = u32::try_from(self.entries.len()).expect("a cassette has fewer than 2^32 exchanges");
         let recorded = scribe::recorded(&entry, &self.ids, number as usize + 1)?;
-        let request = scribe::tape_request(recorded.request.clone());
+        let request = scribe::tape_request(recorded.request.clone(), self.rules.secrets());
         let reading = Reading::of(&request, &self.rules, &[self.ids.lexicon()]);
         let (exact_slots, loose_slots) = (self.slots(&reading.exact), self.slots(&reading.loose));
         let mut script = scribe::script(&entry, &self.ids, number as usize + 1)?;
@@ -302,6 +303,12 @@ impl Index {
         idle
     }
 
+    /// The rules for secrets, by which live requests go down the road too.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        self.rules.secrets()
+    }
+
     /// The number of exchanges.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -361,6 +368,6 @@ impl Index {
     pub(super) fn recorded_request(&self, exchange: u32) -> Taped<Request> {
         let recorded = scribe::recorded(&self.entries[exchange as usize], &self.ids, exchange as usize + 1)
             .expect("every entry was read when the index was made");
-        scribe::tape_request(recorded.into_inner().request)
+        scribe::tape_request(recorded.into_inner().request, self.rules.secrets())
     }
 }

@@ -5,6 +5,7 @@ use super::graph;
 use super::guid;
 use super::id::Id;
 use super::lexicon;
+use super::stand_ins;
 use super::template::Placeholder;
 use super::walk::{self, IdPlaces, Place, PlacePattern, Step};
 use serde_json::Value;
@@ -84,6 +85,16 @@ impl Learner {
     fn see(&mut self, text: &str) {
         for (range, guid) in guid::tokens(text) {
             self.note(Id::Guid(guid), &text[range]);
+            if self.places.people && stand_ins::is_guid(guid) {
+                self.collections.entry(Id::Guid(guid)).or_insert_with(|| "users".to_owned());
+            }
+        }
+        if self.places.people {
+            for (_, value) in stand_ins::texts(text) {
+                let collection = if stand_ins::is_name(&value) { "names" } else { "people" };
+                self.note(Id::of(&value), &value);
+                self.collections.entry(Id::of(&value)).or_insert_with(|| collection.to_owned());
+            }
         }
     }
 
@@ -245,7 +256,7 @@ mod tests {
     #[test]
     fn config_has_the_last_word() {
         let pattern = |text: &str| vec![PlacePattern::parse(text).unwrap()];
-        let places = IdPlaces { also: pattern("json:/policy"), never: pattern("json:/*/tenant") };
+        let places = IdPlaces { also: pattern("json:/policy"), never: pattern("json:/*/tenant"), people: false };
         let body = format!(r#"{{"id":"{STATUS}","policy":"Default.Policy","of":{{"tenant":"{USER}"}}}}"#);
         let mut learner = Learner::new(places);
         learner.study(&exchange(&format!("/beta/users/{USER}"), "", 200, &[], &body));

@@ -21,9 +21,14 @@ impl Lexicon {
         if let Id::Text(text) = id
             && id::is_distinct(text)
         {
-            for (written, _) in spelling::every(text) {
-                self.0.entry(written.into()).or_insert_with(|| text.clone());
-            }
+            self.add_as(text, text);
+        }
+    }
+
+    /// Adds a text that is an id, or whatever else is looked for, as `id`, however plain it is.
+    pub(super) fn add_as(&mut self, text: &str, id: &str) {
+        for (written, _) in spelling::every(text) {
+            self.0.entry(written.into()).or_insert_with(|| id.into());
         }
     }
 
@@ -34,7 +39,7 @@ impl Lexicon {
     }
 
     /// The ids that stand in `text` as tokens of their own, from left to right.
-    fn find(&self, text: &str, found: &mut Vec<Occurrence>) {
+    pub(super) fn find(&self, text: &str, found: &mut Vec<Occurrence>) {
         let bytes = text.as_bytes();
         let mut from = 0;
         while from < bytes.len() {
@@ -124,7 +129,7 @@ pub fn in_message(text: &str, known: &Lexicon, more: &[String], is_id: impl Fn(&
 }
 
 /// Puts occurrences in order; of two that overlap the one that begins first stays, or the longer.
-fn settle(mut found: Vec<Occurrence>) -> Vec<Occurrence> {
+pub(super) fn settle(mut found: Vec<Occurrence>) -> Vec<Occurrence> {
     found.sort_by(|(a, _), (b, _)| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
     let mut end = 0;
     found.retain(|(range, _)| {

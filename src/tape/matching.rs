@@ -4,7 +4,10 @@ use super::exchange::{Request, Taped};
 use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
+use super::person_places::with_people;
 use super::route::Route;
+use super::secrets::Secrets;
+use super::stand_ins::StandIns;
 use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
 use std::collections::HashMap;
 
@@ -22,11 +25,13 @@ impl Key {
     }
 }
 
-/// The rules that name places: those which need not be equal, and those of ids.
+/// The rules of config by which messages are read: what need not be equal, what is an id, what is a secret.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
     ids: IdPlaces,
+    secrets: Secrets,
+    stand_ins: Option<StandIns>,
 }
 
 /// How requests of one route are compared, and what follows after the last recorded answer.
@@ -99,7 +104,37 @@ impl Rules {
     /// The rules, in the order of config.
     #[must_use]
     pub fn new(rules: Vec<Rule>, ids: IdPlaces) -> Self {
-        Self { rules, ids }
+        Self { rules, ids, secrets: Secrets::default(), stand_ins: None }
+    }
+
+    /// The same rules, with others for secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// The same rules, with the key by which a live request's people are known on a pseudonymous tape.
+    #[must_use]
+    pub fn with_stand_ins(self, stand_ins: Option<StandIns>) -> Self {
+        Self { stand_ins, ..self }
+    }
+
+    /// The same rules, for a tape whose people are stand-ins, or for one with none.
+    #[must_use]
+    pub(super) fn for_people(mut self, people: bool) -> Self {
+        self.ids.people = people;
+        self
+    }
+
+    /// The stand-in for a live id, where it can be told whose it is.
+    pub(super) fn stand_in(&self, live: &Id) -> Option<Id> {
+        self.stand_ins.filter(|_| self.ids.people).map(|stand_ins| stand_ins.id(live))
+    }
+
+    /// The rules for secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The places of ids.
@@ -245,7 +280,7 @@ pub(super) fn own(leaves: &[Leaf<'_>]) -> Lexicon {
 
 /// Where ids stand in a value, or what might be one.
 pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<Occurrence> {
-    match &leaf.place {
+    let found = match &leaf.place {
         _ if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) => Vec::new(),
         place if rules.ids.also.iter().any(|pattern| pattern.covers(place)) => lexicon::in_key(&leaf.text, known),
         _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text, known),
@@ -254,7 +289,8 @@ pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<
         }
         Place::Query(_) | Place::Path(_) => lexicon::in_query(&leaf.text, known),
         _ => lexicon::in_text(&leaf.text, known),
-    }
+    };
+    if rules.ids.people { with_people(leaf, found) } else { found }
 }
 
 /// Whether the last member of a pointer is an id field.
@@ -274,8 +310,8 @@ fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, rules: &Rules, known: &
         for (range, id) in ids_of(leaf, rules, known) {
             let number = *numbers.entry(id).or_insert_with_key(|id| {
                 let spelled = match id {
-                    Id::Guid(_) => leaf.text[range.clone()].to_owned(),
-                    Id::Text(text) => text.to_string(),
+                    Id::Text(text) if !leaf.text[range.clone()].eq_ignore_ascii_case(text) => text.to_string(),
+                    _ => leaf.text[range.clone()].to_owned(),
                 };
                 tokens.push(Token { id: id.clone(), spelled });
                 tokens.len()
@@ -372,7 +408,7 @@ mod tests {
             headers: Headers::default(),
             body: body.to_owned().into(),
         };
-        Reading::of(&scribe::tape_request(request), &rules, &[])
+        Reading::of(&scribe::tape_request(request, rules.secrets()), &rules, &[])
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Mint {
     /// The row that `guid` was sealed for, if this mint made it. By chance one in 2^40 other GUIDs is taken for one.
     #[must_use]
     pub fn unseal(&self, guid: Guid) -> Option<Row> {
-        if !is_version_8(guid) {
+        if !guid.is_version_8() {
             return None;
         }
         let payload = unshape(guid.0);
@@ -75,12 +75,6 @@ impl Mint {
         }
         hasher.finalize()
     }
-}
-
-/// Whether a GUID has the version and variant that sealed ids have.
-#[must_use]
-pub fn is_version_8(guid: Guid) -> bool {
-    guid.0 >> 76 & 0xf == 8 && guid.0 >> 62 & 0b11 == 0b10
 }
 
 /// Puts 122 bits around the version (8) and the variant (binary 10).
@@ -120,7 +114,7 @@ mod tests {
         fn a_sealed_id_is_understood_by_its_own_mint_only(row in 0..ROW_LIMIT, origin: [u8; 32]) {
             let origin = blake3::Hash::from_bytes(origin);
             let sealed = mint("a").seal(row, &origin);
-            prop_assert!(is_version_8(sealed));
+            prop_assert!(sealed.is_version_8());
             prop_assert_eq!(mint("a").unseal(sealed), Some(row));
             prop_assert_eq!(mint("a").seal(row, &origin), sealed);
             prop_assert_eq!(mint("b").unseal(sealed), None);

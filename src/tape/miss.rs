@@ -343,6 +343,7 @@ mod tests {
     use crate::tape::request_text;
     use crate::tape::route::Route;
     use crate::tape::scribe;
+    use crate::tape::secrets::Secrets;
     use crate::tape::walk::{IdPlaces, PlacePattern};
     use proptest::prelude::*;
 
@@ -365,7 +366,7 @@ mod tests {
                 let body = format!(r#"{{"id":"{}"}}"#, &blake3::hash(text.as_bytes()).to_hex()[..20]);
                 let response =
                     Response { status: 201, headers: crate::tape::exchange::Headers::default(), body: body.into() };
-                scribe::tape_exchange(Exchange { request, response })
+                scribe::tape_exchange(Exchange { request, response }, &Secrets::default())
             };
             let taped: Vec<_> = recorded.iter().map(exchange).collect();
             let cassette = scribe::seal(&taped, &IdPlaces::default());
@@ -375,7 +376,7 @@ mod tests {
         }
 
         fn ask(&mut self, text: &str) -> Result<Answer, Box<Miss>> {
-            let request = scribe::tape_request(request_text::parse(text).unwrap().remove(0));
+            let request = scribe::tape_request(request_text::parse(text).unwrap().remove(0), &Secrets::default());
             playing::play(&self.index, &mut self.bindings, self.manner, &request)
                 .map_err(|unanswered| Box::new(unanswered.explain(&self.index, "my-run")))
         }

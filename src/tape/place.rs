@@ -146,13 +146,15 @@ impl fmt::Display for PlacePattern {
     }
 }
 
-/// The places that config says of whether ids stand there, against what the deck would think.
+/// What config says of ids: where they stand, against what the deck would think, and whether people have them too.
 #[derive(Clone, Debug, Default)]
 pub struct IdPlaces {
     /// What stands here is an id.
     pub also: Vec<PlacePattern>,
     /// What stands here is none, wherever else it stands.
     pub never: Vec<PlacePattern>,
+    /// Whether stand-ins of people are ids too: then a run has its own people in their place.
+    pub people: bool,
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub fn play(
 ) -> Result<Answer, Box<Unanswered>> {
     bindings.ask();
     let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
-    let verbatim = |choice: &Choice| choice.bound.iter().all(|(row, token)| index.ids.find(&token.id) == Some(*row));
+    let verbatim =
+        |choice: &Choice| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
     let choice = index.choose(&reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice));
     let Some(choice) = choice else {
         return Err(unanswered(index, bindings, request, None));
@@ -90,7 +91,7 @@ fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, play
 pub fn minted_ids(index: &Index, request: &Taped<Request>) -> Vec<String> {
     let reading = Reading::of(request, &index.rules, &[index.ids.lexicon()]);
     let is_minted = |row: u32| index.minters[row as usize].is_some();
-    let minted = reading.exact.tokens.iter().filter(|token| index.ids.find(&token.id).is_some_and(is_minted));
+    let minted = reading.exact.tokens.iter().filter(|token| index.recorded_row(&token.id).is_some_and(is_minted));
     minted.map(|token| token.spelled.clone()).collect()
 }
 
@@ -131,6 +132,7 @@ mod tests {
     use crate::tape::miss::Miss;
     use crate::tape::route::Route;
     use crate::tape::scribe;
+    use crate::tape::secrets::Secrets;
     use crate::tape::spelling::{Coding, encode};
     use crate::tape::walk::{IdPlaces, PlacePattern};
 
@@ -181,7 +183,8 @@ mod tests {
         }
 
         fn with(exchanges: Vec<Exchange>, places: &IdPlaces) -> Self {
-            let taped: Vec<_> = exchanges.into_iter().map(scribe::tape_exchange).collect();
+            let taped: Vec<_> =
+                exchanges.into_iter().map(|one| scribe::tape_exchange(one, &Secrets::default())).collect();
             let cassette = scribe::seal(&taped, places);
             let rules = Rules::new(
                 vec![Rule {
@@ -195,7 +198,7 @@ mod tests {
         }
 
         fn answer(&mut self, asked: Request) -> Result<Answer, Box<Miss>> {
-            play(&self.index, &mut self.bindings, self.manner, &scribe::tape_request(asked))
+            play(&self.index, &mut self.bindings, self.manner, &scribe::tape_request(asked, &Secrets::default()))
                 .map_err(|unanswered| Box::new(unanswered.explain(&self.index, "NAME")))
         }
 
@@ -455,7 +458,7 @@ mod tests {
         let mut deck = Deck::of(vec![]);
         assert!(deck.answer(ask("t1", "t1")).is_err());
         let told = |a: &str, b: &str| String::from_utf8(ask(a, b).body.to_vec()).unwrap();
-        let taped = vec![scribe::tape_exchange(answered(ask("t1", "t1"), 200, told("t1", "t1")))];
+        let taped = vec![scribe::tape_exchange(answered(ask("t1", "t1"), 200, told("t1", "t1")), &Secrets::default())];
         let rule = Rule {
             ignore: vec![PlacePattern::parse("json:/items/*/lastReportedDateTime").unwrap()],
             ..Rule::of(Route::parse("* /**").unwrap())
@@ -490,7 +493,7 @@ mod tests {
         let ask = |policy: &str| request("POST x", &format!(r#"{{"policy":{{"ref":"{policy}"}}}}"#));
         let told = |policy: &str| format!(r#"{{"ref":"{policy}","refs":["{policy}"],"n":"7"}}"#);
         let also = ["json:/policy/ref", "json:/refs/*"].map(|place| PlacePattern::parse(place).unwrap());
-        let places = IdPlaces { also: also.into(), never: Vec::new() };
+        let places = IdPlaces { also: also.into(), ..IdPlaces::default() };
         let mut deck = Deck::with(vec![answered(ask("7"), 200, told("7"))], &places);
         assert_eq!(deck.body(ask("12")), told("12"));
     }

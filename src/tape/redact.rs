@@ -1,52 +1,49 @@
 //! Secrets out, before anything is written, compared or shown.
 
 use super::exchange::{Exchange, Headers, Request, Response};
-use super::{graph, secrets};
+use super::graph;
+use super::secrets::{self, Secrets};
 use bytes::Bytes;
 use std::borrow::Cow;
 
-/// Headers that carry credentials, on either side.
-const SECRET_HEADERS: [&str; 6] =
-    ["authorization", "cookie", "ocp-apim-subscription-key", "proxy-authorization", "set-cookie", "x-api-key"];
-
 /// Takes out of a request what may never be written down: credentials, and all that is said to a sign-in host.
-pub fn request(request: &mut Request) {
-    headers(&mut request.headers);
+pub fn request(request: &mut Request, secrets: &Secrets) {
+    headers(&mut request.headers, secrets);
     if is_sign_in(request) {
         request.body = Bytes::new();
         request.target = request.path().to_owned();
     }
-    if let Some(target) = target(&request.target) {
+    if let Some(target) = target(&request.target, secrets) {
         request.target = target;
     }
-    body(&mut request.body);
+    body(&mut request.body, &request.headers, secrets);
 }
 
 /// Takes out of a response what may never be written down.
-pub fn response(response: &mut Response) {
-    headers(&mut response.headers);
-    body(&mut response.body);
+pub fn response(response: &mut Response, secrets: &Secrets) {
+    headers(&mut response.headers, secrets);
+    body(&mut response.body, &response.headers, secrets);
 }
 
 /// The path of an address as it may be shown: without secrets, and with nothing that a terminal would act on.
 #[must_use]
-pub fn shown(path: &str) -> String {
-    target(path)
+pub fn shown(path: &str, secrets: &Secrets) -> String {
+    target(path, secrets)
         .unwrap_or_else(|| path.to_owned())
         .chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// An address without its secrets, if there are any: as they stand, and as they read when they are decoded.
-fn target(target: &str) -> Option<String> {
-    let clean = secrets::without_in(target);
+/// An address or a form without its secrets, if there are any: as they stand, and as they read when they are decoded.
+fn target(target: &str, secrets: &Secrets) -> Option<String> {
+    let clean = secrets.without_in(target);
     if !clean.contains(['%', '+']) {
         return (clean != target).then(|| clean.into_owned());
     }
     let part = |part: &str| {
         let decoded = graph::percent_decode(&part.replace('+', " ")).into_owned();
-        let hidden = secrets::find(decoded.as_bytes()).is_some();
+        let hidden = secrets.find(decoded.as_bytes()).is_some();
         let (name, _) = part.split_once('=').unwrap_or_default();
         if !hidden {
             part.to_owned()
@@ -65,23 +62,36 @@ fn target(target: &str) -> Option<String> {
     (told != target).then_some(told)
 }
 
-fn body(body: &mut Bytes) {
-    if let Cow::Owned(clean) = secrets::without(body) {
+/// Whether a body is a form, whose fields are encoded as those of a query are.
+fn is_form(headers: &Headers) -> bool {
+    headers
+        .get("content-type")
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
+}
+
+fn body(body: &mut Bytes, headers: &Headers, secrets: &Secrets) {
+    if is_form(headers)
+        && let Some(clean) = std::str::from_utf8(body).ok().and_then(|form| target(form, secrets))
+    {
+        *body = clean.into();
+        return;
+    }
+    if let Cow::Owned(clean) = secrets.without(body) {
         *body = clean.into();
     }
 }
 
 /// What in an exchange looks like a secret, by place and by kind; nothing in what went down the road to tape.
 #[must_use]
-pub fn leaks(exchange: &Exchange) -> Vec<(String, &'static str)> {
+pub fn leaks(exchange: &Exchange, secrets: &Secrets) -> Vec<(String, String)> {
     let Exchange { request, response } = exchange;
     let mut leaks = Vec::new();
-    let mut look = |place: String, text: &[u8]| leaks.extend(secrets::find(text).map(|kind| (place, kind)));
+    let mut look = |place: String, text: &[u8]| leaks.extend(secrets.find(text).map(|kind| (place, kind.to_owned())));
     look("request url".to_owned(), request.target.as_bytes());
-    if leaks.is_empty() && target(&request.target).is_some() {
-        leaks.push(("request url".to_owned(), "encoded"));
+    if leaks.is_empty() && target(&request.target, secrets).is_some() {
+        leaks.push(("request url".to_owned(), "encoded".to_owned()));
     }
-    let mut look = |place: String, text: &[u8]| leaks.extend(secrets::find(text).map(|kind| (place, kind)));
+    let mut look = |place: String, text: &[u8]| leaks.extend(secrets.find(text).map(|kind| (place, kind.to_owned())));
     for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
         for (name, value) in headers.iter() {
             look(format!("{side} header `{name}`"), value.as_bytes());
@@ -89,9 +99,16 @@ pub fn leaks(exchange: &Exchange) -> Vec<(String, &'static str)> {
     }
     look("request body".to_owned(), &request.body);
     look("response body".to_owned(), &response.body);
+    for (side, headers, body) in
+        [("request", &request.headers, &request.body), ("response", &response.headers, &response.body)]
+    {
+        if is_form(headers) && std::str::from_utf8(body).is_ok_and(|form| target(form, secrets).is_some()) {
+            leaks.push((format!("{side} body"), "encoded".to_owned()));
+        }
+    }
     for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
-        let secret = headers.iter().filter(|(name, _)| is_secret_header(name));
-        leaks.extend(secret.map(|(name, _)| (format!("{side} header `{name}`"), "credentials")));
+        let secret = headers.iter().filter(|(name, _)| secrets.hide_header(name));
+        leaks.extend(secret.map(|(name, _)| (format!("{side} header `{name}`"), "credentials".to_owned())));
     }
     leaks
 }
@@ -108,16 +125,10 @@ pub fn is_sign_in(request: &Request) -> bool {
     graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token()
 }
 
-/// Whether a header, by its name in lower case, carries credentials.
-#[must_use]
-pub fn is_secret_header(name: &str) -> bool {
-    SECRET_HEADERS.contains(&name) || (name.starts_with("x-ms-") && name.contains("token"))
-}
-
-fn headers(headers: &mut Headers) {
-    headers.retain(|name, _| !is_secret_header(name));
+fn headers(headers: &mut Headers, secrets: &Secrets) {
+    headers.retain(|name, _| !secrets.hide_header(name));
     headers.each_value(|value| {
-        if let Cow::Owned(clean) = secrets::without_in(value) {
+        if let Cow::Owned(clean) = secrets.without_in(value) {
             *value = clean;
         }
     });
@@ -141,13 +152,13 @@ mod tests {
     fn credentials_are_gone_and_the_rest_stays() {
         let mut asked = to("graph.microsoft.com");
         asked.target = "/v1.0/me?code=SECRET&a=Bearer%20abcdefghijklmnopqrstuvwxyz".into();
-        request(&mut asked);
+        request(&mut asked, &Secrets::default());
         assert_eq!(asked.headers.iter().collect::<Vec<_>>(), [("prefer", "x")]);
         assert_eq!(asked.body, "client_secret=REDACTED");
         assert_eq!(asked.target, "/v1.0/me?code=REDACTED&a=Bearer%20REDACTED");
         let mut answered =
             Response { status: 200, headers: [("Set-Cookie", "SECRET")].into_iter().collect(), body: Bytes::new() };
-        response(&mut answered);
+        response(&mut answered, &Secrets::default());
         assert_eq!(answered.headers, Headers::default());
     }
 
@@ -156,7 +167,7 @@ mod tests {
         // Also by the deck's own address, where it is the path that tells.
         for host in graph::SIGN_IN_HOSTS.into_iter().chain(["graph.microsoft.com"]) {
             let mut asked = to(host);
-            request(&mut asked);
+            request(&mut asked, &Secrets::default());
             assert!(!format!("{asked:?}").contains("SECRET"), "{asked:?}");
         }
     }

@@ -11,6 +11,7 @@ use super::graph;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
 use super::redact;
+use super::secrets::Secrets;
 use super::spelling::{Case, Spelling};
 use super::template::Template;
 use super::walk::{IdPlaces, PlacePattern};
@@ -21,8 +22,8 @@ use std::ops::Range;
 
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
-pub fn tape_request(mut request: Request) -> Taped<Request> {
-    redact::request(&mut request);
+pub fn tape_request(mut request: Request, secrets: &Secrets) -> Taped<Request> {
+    redact::request(&mut request, secrets);
     request.headers.retain(|name, _| !graph::is_passing_request_header(name));
     request.headers.sort();
     Taped::new(request)
@@ -30,15 +31,15 @@ pub fn tape_request(mut request: Request) -> Taped<Request> {
 
 /// An exchange on tape: no secrets, no headers that differ from run to run.
 #[must_use]
-pub fn tape_exchange(exchange: Exchange) -> Taped<Exchange> {
+pub fn tape_exchange(exchange: Exchange, secrets: &Secrets) -> Taped<Exchange> {
     let Exchange { request, mut response } = exchange;
-    redact::response(&mut response);
+    redact::response(&mut response, secrets);
     if redact::is_sign_in(&request) {
         response.body = Bytes::new();
     }
     response.headers.retain(|name, _| !graph::is_passing_response_header(name));
     response.headers.sort();
-    Taped::new(Exchange { request: tape_request(request).into_inner(), response })
+    Taped::new(Exchange { request: tape_request(request, secrets).into_inner(), response })
 }
 
 /// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
@@ -56,7 +57,7 @@ pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     for (number, entry) in (1..).zip(&entries) {
         named.extend(rows(entry, &ids, number).expect("what was written is read"));
     }
-    Cassette { ids: ids.only(&named), entries }
+    Cassette { ids: ids.only(&named), entries, people: places.people }
 }
 
 /// The ids that the placeholders of an entry name.
@@ -399,7 +400,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_road_to_tape_and_back_changes_nothing(exchanges in prop::collection::vec(exchanges(), 0..4)) {
-            let taped: Vec<_> = exchanges.into_iter().map(tape_exchange).collect();
+            let taped: Vec<_> = exchanges.into_iter().map(|exchange| tape_exchange(exchange, &Secrets::default())).collect();
             for exchange in &taped {
                 let read = from_row(&row(exchange).unwrap());
                 prop_assert_eq!(read.as_ref(), Ok(exchange));

@@ -1,150 +1,240 @@
-//! What a secret looks like: by the name of its place, and by its own shape.
+//! Finds secrets in texts: by the names of their places, and by their own shape.
 
+use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS};
 use regex::bytes::{Captures, Regex, RegexSet};
+use serde_json::Value;
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// What stands on tape in the stead of a secret.
 pub const REDACTED: &str = "REDACTED";
 
-/// A kind of secret.
+/// What a configuration changes of the rules that the deck comes with.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The names of rules, headers, members and fields that count no more.
+    pub off: Vec<String>,
+    /// More headers; `*` stands for any text.
+    pub headers: Vec<String>,
+    /// More members of JSON, elements of XML and fields of forms.
+    pub members: Vec<String>,
+    /// More shapes, by name.
+    pub rules: Vec<(String, String)>,
+}
+
+/// The rules for secrets, ready to search. A copy of it costs nothing.
+#[derive(Clone, Debug)]
+pub struct Secrets(Arc<Search>);
+
 #[derive(Debug)]
-struct Rule {
-    /// What it is called, in `docs/redaction.md` and in what a check says.
-    name: &'static str,
-    /// How it is found. What the group `secret` finds is taken out, or else all.
-    pattern: &'static str,
-}
-
-/// The names of JSON members that hold a secret.
-macro_rules! json_fields {
-    () => {
-        concat!(
-            "client_?secret|secret_?text|client_?assertion|password|current_?password|new_?password|pass_?phrase|",
-            "access_?token|refresh_?token|id_?token|bearer_?token|api_?key|account_?key|shared_?access_?key|",
-            "private_?key|pre_?shared_?key|connection_?string|password_?base64|temporary_?access_?pass|client_?state|",
-            "encryption_?key|mac_?key|token|token_?value|unlock_?pin|activation_?lock_?bypass_?code|key_?material"
-        )
-    };
-}
-
-/// Members and options whose values are secrets, wherever they stand. `code` is one in forms and queries only: in JSON
-/// it says what went wrong.
-const RULES: [Rule; 17] = [
-    Rule {
-        name: "json-field",
-        pattern: concat!(r#"(?i)"(?:"#, json_fields!(), r#")"\s*:\s*"(?P<secret>(?:[^"\\]|\\(?s:.))+)"#),
-    },
-    // The same in JSON that stands in a JSON string, each of its quotes escaped once more.
-    Rule {
-        name: "nested-json-field",
-        pattern: concat!(
-            r#"(?i)\\"(?:"#,
-            json_fields!(),
-            r#")\\"\s*:\s*\\"(?P<secret>(?:[^"\\]|\\u[0-9a-f]{4}|\\\\(?:\\["\\]|[^"\\]))+)"#
-        ),
-    },
-    Rule {
-        name: "form-field",
-        pattern: concat!(
-            r#"(?i)(?:^|[?&;\s"'=/])(?:client_?secret|client_?assertion|password|access_?token|refresh_?token|id_?token|"#,
-            r#"api_?key|subscription-key|code_verifier)=(?P<secret>[^=~&;\s"'<>\\][^&;\s"'<>\\]*)"#
-        ),
-    },
-    // These are words of other meanings too: they count where a form or a query has its fields.
-    Rule {
-        name: "form-field-of-a-form",
-        pattern: r#"(?i)(?:^|[?&])(?:code|sig|pwd|device_code)=(?P<secret>[^=~&;\s"'<>\\][^&;\s"'<>\\]*)"#,
-    },
-    Rule {
-        name: "multipart-field",
-        pattern: concat!(
-            r#"(?i)content-disposition:[^\r\n]*[;\s]name="?(?:client_?secret|client_?assertion|password|access_?token|"#,
-            r#"refresh_?token|id_?token|api_?key|code)"?[ \t]*(?:;[^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<secret>[^\r\n]+)"#
-        ),
-    },
-    Rule { name: "www-authenticate-claims", pattern: r#"(?i)claims=\\*"(?P<secret>[A-Za-z0-9+/=_-]{16,})"# },
-    Rule { name: "jwt", pattern: r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)+" },
-    Rule { name: "bearer-token", pattern: r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[A-Za-z0-9._~+/-]{20,}=*)" },
-    Rule { name: "refresh-token", pattern: r"\b[01]\.A[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)*\.[A-Za-z0-9_-]{40,}" },
-    // What a PEM holds, and no more: the text around it stays. Its line ends may be escaped.
-    Rule {
-        name: "private-key",
-        pattern: concat!(
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,]|\\r|\\n|\\u000[ad])*",
-            r"(?:-----END [A-Z0-9 ]*PRIVATE KEY-----)?"
-        ),
-    },
-    Rule { name: "sas-signature", pattern: r"(?i)(?:\?|&|%26|;|\b)sig(?:=|%3d)(?P<secret>[A-Za-z0-9%+/=_-]{20,})" },
-    Rule { name: "azure-client-secret", pattern: r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}" },
-    Rule {
-        name: "connection-string",
-        pattern: r#"(?i)(?:account|sharedaccess|sharedsecret|primary|secondary)key=(?P<secret>[^;&"'\s\\]{8,})"#,
-    },
-    Rule { name: "url-password", pattern: r#"[a-z][a-z0-9+.-]*://[^/\s:@"'?#]*:(?P<secret>[^/\s:@"'?#]+)@"# },
-    Rule { name: "aws-key", pattern: r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b" },
-    Rule { name: "github-token", pattern: r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})" },
-    Rule { name: "slack-token", pattern: r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}" },
-];
-
-/// The rules, ready to search.
 struct Search {
+    headers: Vec<Regex>,
+    names: Vec<String>,
     any: RegexSet,
     each: Vec<Regex>,
+    /// A name of a member, decoded, that hides a secret; none where they are all switched off.
+    member: Option<Regex>,
 }
 
-static SEARCH: LazyLock<Search> = LazyLock::new(|| Search {
-    any: RegexSet::new(RULES.iter().map(|rule| bytewise(rule.pattern))).expect("the patterns are tested"),
-    each: RULES.iter().map(|rule| Regex::new(&bytewise(rule.pattern)).expect("the patterns are tested")).collect(),
-});
+impl Default for Secrets {
+    fn default() -> Self {
+        static DEFAULT: LazyLock<Secrets> = LazyLock::new(|| {
+            Secrets::new(&Changes::default()).expect("the patterns that the deck comes with are tested")
+        });
+        DEFAULT.clone()
+    }
+}
+
+/// The name of every rule, header, member and field that can be switched off.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let rules = BY_PLACE.iter().chain(&BY_SHAPE).map(|(name, _)| *name).chain([ESCAPED_MEMBER]);
+    let fields = FIELDS.into_iter().chain(SHORT_FIELDS).filter(|field| !MEMBERS.contains(field));
+    rules.chain(HEADERS).chain(MEMBERS).chain(fields)
+}
+
+/// The name, as the deck writes it, that a text means.
+#[must_use]
+pub fn name_of(text: &str) -> Option<&'static str> {
+    names().find(|name| bare(name) == bare(text))
+}
+
+/// A name without what does not tell it from others: case and `_`.
+fn bare(name: &str) -> String {
+    name.replace('_', "").to_lowercase()
+}
+
+/// Reads a pattern for a rule.
+///
+/// # Errors
+/// Words for why it cannot be one.
+pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    let compiled = Regex::new(&bytewise(pattern)).map_err(|fault| {
+        let told = fault.to_string();
+        let last = told.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        format!("`{pattern}` is no regular expression: {}", last.trim().trim_start_matches("error: "))
+    })?;
+    if compiled.is_match(b"") {
+        return Err(format!("`{pattern}` finds the empty text, and so a secret everywhere"));
+    }
+    if is_left(&compiled, REDACTED.as_bytes()) {
+        return Err(format!("`{pattern}` finds a part of `{REDACTED}`, which stands for what was taken out"));
+    }
+    Ok(())
+}
+
+impl Secrets {
+    /// The rules that the deck comes with, changed.
+    ///
+    /// # Errors
+    /// When a pattern is no regular expression.
+    pub fn new(changes: &Changes) -> Result<Self, regex::Error> {
+        let on = |name: &&str| !changes.off.iter().any(|off| bare(off) == bare(name));
+        let own = || changes.members.iter().map(String::as_str);
+        let any_of = |names: &[&str], more: bool| {
+            let more = own().filter(|_| more);
+            alternatives(names.iter().copied().filter(on).chain(more))
+        };
+        let (members, fields) = (any_of(&MEMBERS, true), any_of(&FIELDS, true));
+        let mut rules: Vec<(String, String)> = Vec::new();
+        for (name, pattern) in BY_PLACE.iter().filter(|(name, _)| on(name)) {
+            let pattern = pattern.replace("{members}", &members).replace("{fields}", &fields);
+            rules.push(((*name).to_owned(), pattern.replace("{short_fields}", &any_of(&SHORT_FIELDS, false))));
+        }
+        let shapes = BY_SHAPE.iter().filter(|(name, _)| on(name));
+        rules.extend(shapes.map(|(name, pattern)| ((*name).to_owned(), (*pattern).to_owned())));
+        rules.extend(changes.rules.iter().cloned());
+        let escaped = on(&ESCAPED_MEMBER).then(|| (ESCAPED_MEMBER.to_owned(), ESCAPED.replace("{members}", &members)));
+        let patterns: Vec<String> = rules.iter().chain(&escaped).map(|(_, pattern)| bytewise(pattern)).collect();
+        let headers = HEADERS.into_iter().filter(on).chain(changes.headers.iter().map(String::as_str));
+        let headers = headers.map(|name| Regex::new(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*"))));
+        Ok(Self(Arc::new(Search {
+            headers: headers.collect::<Result<_, _>>()?,
+            names: rules.iter().map(|(name, _)| name.clone()).collect(),
+            any: RegexSet::new(&patterns)?,
+            each: patterns[..rules.len()].iter().map(|pattern| Regex::new(pattern)).collect::<Result<_, _>>()?,
+            member: escaped.map(|_| Regex::new(&format!("(?i)^(?:{members})$"))).transpose()?,
+        })))
+    }
+
+    /// Whether a header, by its name, carries credentials.
+    #[must_use]
+    pub fn hide_header(&self, name: &str) -> bool {
+        self.0.headers.iter().any(|header| header.is_match(name.as_bytes()))
+    }
+
+    /// The bytes with [`REDACTED`] in the stead of every secret; as they are when there is none.
+    #[must_use]
+    pub fn without<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let found = self.0.any.matches(bytes);
+        if !found.matched_any() {
+            return bytes.into();
+        }
+        let mut clean = Cow::Borrowed(bytes);
+        for rule in &found {
+            let replaced = match self.0.each.get(rule) {
+                Some(rule) => rule.replace_all(&clean, replaced).into_owned(),
+                None => match self.without_escaped(&clean) {
+                    Some(clean) => self.without(&clean).into_owned(),
+                    None => continue,
+                },
+            };
+            clean = replaced.into();
+        }
+        clean
+    }
+
+    /// The same for a text, which stays one: patterns take whole characters out, since all that they name is ASCII or
+    /// not a quote.
+    #[must_use]
+    pub fn without_in<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.without(text.as_bytes()) {
+            Cow::Borrowed(_) => text.into(),
+            Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        }
+    }
+
+    /// The name of the kind of secret that stands in a text, if one does.
+    #[must_use]
+    pub fn find(&self, text: &[u8]) -> Option<&str> {
+        let found = self.0.any.matches(text);
+        let mut found = found.iter().filter(|&rule| match self.0.each.get(rule) {
+            Some(rule) => is_left(rule, text),
+            None => self.without_escaped(text).is_some(),
+        });
+        found.next().map(|rule| self.0.names.get(rule).map_or(ESCAPED_MEMBER, String::as_str))
+    }
+
+    /// A JSON text without the values of members whose names are written with escapes, if there are any.
+    fn without_escaped(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut value: Value = serde_json::from_slice(bytes).ok().filter(|value: &Value| !value.is_string())?;
+        self.clear(&mut value).then(|| value.to_string().into_bytes())
+    }
+
+    /// Takes the values of secret members out, those in JSON texts too; whether there were any.
+    fn clear(&self, value: &mut Value) -> bool {
+        let secret = |name: &str| self.0.member.as_ref().is_some_and(|member| member.is_match(name.as_bytes()));
+        match value {
+            Value::Object(members) => members.iter_mut().fold(false, |cleared, (name, member)| {
+                let hides = secret(name) && (member.is_string() || member.is_number()) && member != REDACTED;
+                if hides {
+                    *member = REDACTED.into();
+                }
+                hides || self.clear(member) || cleared
+            }),
+            // All of them, and not only up to the first.
+            Value::Array(elements) => {
+                elements.iter_mut().map(|each| self.clear(each)).filter(|cleared| *cleared).count() > 0
+            }
+            Value::String(text) if text.contains('"') => match self.without_escaped(text.as_bytes()) {
+                Some(clean) => {
+                    *text = String::from_utf8_lossy(&clean).into_owned();
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// A pattern for any of some names, whose words may be joined by `_` or not; one that matches nothing when there are none.
+fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let spelled = |name: &str| {
+        let mut spelled = String::new();
+        for c in name.chars() {
+            match c {
+                '_' => spelled.push_str("_?"),
+                c if c.is_ascii_uppercase() && !spelled.is_empty() => {
+                    spelled.push_str("_?");
+                    spelled.push(c.to_ascii_lowercase());
+                }
+                c => spelled.push_str(&regex::escape(&c.to_lowercase().to_string())),
+            }
+        }
+        spelled
+    };
+    let names: Vec<String> = names.map(spelled).collect();
+    if names.is_empty() { r"[^\x00-\xff]".to_owned() } else { names.join("|") }
+}
 
 fn bytewise(pattern: &str) -> String {
     format!("(?-u){pattern}")
 }
 
-/// The bytes with [`REDACTED`] in the stead of every secret; as they are when there is none.
-#[must_use]
-pub fn without(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let found = SEARCH.any.matches(bytes);
-    if !found.matched_any() {
-        return bytes.into();
-    }
-    let mut clean = bytes.to_vec();
-    for rule in &found {
-        clean = SEARCH.each[rule].replace_all(&clean, replaced).into_owned();
-    }
-    clean.into()
-}
-
 /// A match with its secret taken out.
 fn replaced(found: &Captures<'_>) -> Vec<u8> {
     let all = found.get(0).expect("a match has a group 0");
-    let secret = found.name("secret").unwrap_or(all);
+    let number = found.name("number");
+    let secret = number.or(found.name("secret")).unwrap_or(all);
     let (before, after) = (secret.start() - all.start(), secret.end() - all.start());
-    [&all.as_bytes()[..before], REDACTED.as_bytes(), &all.as_bytes()[after..]].concat()
-}
-
-/// The same for a text, which stays one: patterns take whole characters out, since all that they name is ASCII or not
-/// a quote.
-#[must_use]
-pub fn without_in(text: &str) -> Cow<'_, str> {
-    match without(text.as_bytes()) {
-        Cow::Borrowed(_) => text.into(),
-        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
-    }
-}
-
-/// The name of the kind of secret that stands in a text, if one does.
-#[must_use]
-pub fn find(text: &[u8]) -> Option<&'static str> {
-    let found = SEARCH.any.matches(text);
-    found.iter().find(|&rule| is_left(&SEARCH.each[rule], text)).map(|rule| RULES[rule].name)
+    let quote = number.and(found.name("quote")).map_or(&b""[..], |quote| quote.as_bytes());
+    [&all.as_bytes()[..before], quote, REDACTED.as_bytes(), quote, &all.as_bytes()[after..]].concat()
 }
 
 /// Whether a rule finds more than what was taken out already.
 fn is_left(rule: &Regex, text: &[u8]) -> bool {
     rule.captures_iter(text).any(|found| {
-        let secret = found.name("secret").or(found.get(0)).expect("a match has a group 0");
+        let secret = found.name("number").or(found.name("secret")).or(found.get(0)).expect("a match has a group 0");
         secret.as_bytes() != REDACTED.as_bytes()
     })
 }
@@ -152,6 +242,25 @@ fn is_left(rule: &Regex, text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn without_in(text: &str) -> String {
+        Secrets::default().without_in(text).into_owned()
+    }
+
+    fn find(text: &[u8]) -> Option<String> {
+        Secrets::default().find(text).map(str::to_owned)
+    }
+
+    /// The name of the rule by which each text was found, whatever other rules find in it.
+    fn found_by(name: &str, text: &str) -> bool {
+        let secrets = Secrets::default();
+        secrets
+            .0
+            .any
+            .matches(text.as_bytes())
+            .iter()
+            .any(|rule| secrets.0.names.get(rule).map_or(ESCAPED_MEMBER, String::as_str) == name)
+    }
 
     /// A secret of each kind, made up, and what is left of the text around it.
     #[expect(clippy::too_many_lines, reason = "it is a table")]
@@ -175,7 +284,7 @@ mod tests {
                 "grant_type=x&client_secret=a%2Bb&scope=y".into(),
                 "grant_type=x&client_secret=REDACTED&scope=y",
             ),
-            ("form-field-of-a-form", "https://h/cb?code=0.abc&state=1".into(), "https://h/cb?code=REDACTED&state=1"),
+            ("short-form-field", "https://h/cb?code=0.abc&state=1".into(), "https://h/cb?code=REDACTED&state=1"),
             ("json-field", r#"{"passwordBase64":"UEBzcw=="}"#.into(), r#"{"passwordBase64":"REDACTED"}"#),
             (
                 "private-key",
@@ -192,6 +301,32 @@ mod tests {
                 r#"Bearer realm="", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#.into(),
                 r#"Bearer realm="", claims="REDACTED""#,
             ),
+            ("json-field", r#"{"unlockPin": 1234, "password":-1.5e3}"#.into(), r#"{"unlockPin": "REDACTED", "password":"REDACTED"}"#),
+            ("nested-json-field", r#"{"m":"{\"unlockPin\":12}"}"#.into(), r#"{"m":"{\"unlockPin\":\"REDACTED\"}"}"#),
+            (
+                "escaped-json-field",
+                r#"{"client\u005fsecret":"s3cr3t","m":"{\"p\\u0061ssword\":\"s3cr3t\",\"n\":1}"}"#.into(),
+                r#"{"client_secret":"REDACTED","m":"{\"password\":\"REDACTED\",\"n\":1}"}"#,
+            ),
+            (
+                "escaped-json-field",
+                r#"{"a":"{\"b\":\"{\\\"password\\\":\\\"s3c\\\\\\\"r3t\\\"}\"}"}"#.into(),
+                r#"{"a":"{\"b\":\"{\\\"password\\\":\\\"REDACTED\\\"}\"}"}"#,
+            ),
+            (
+                "xml-field",
+                r#"{"payload":"<WLANProfile><sharedKey><protected>false</protected><keyMaterial>s3cr3t &amp; x</keyMaterial></sharedKey>"}"#.into(),
+                r#"{"payload":"<WLANProfile><sharedKey><protected>false</protected><keyMaterial>REDACTED</keyMaterial></sharedKey>"}"#,
+            ),
+            ("xml-field", r#"{"x":"\u003cns:password a=1\u003es3cr3t\u003c/ns:password\u003e"}"#.into(), r#"{"x":"\u003cns:password a=1\u003eREDACTED\u003c/ns:password\u003e"}"#),
+            ("xml-field", "&lt;Password&gt;s3cr3t&lt;/Password&gt;".into(), "&lt;Password&gt;REDACTED&lt;/Password&gt;"),
+            ("plist-field", r#"{"x":"<key>Password</key>\n\t<string>s3cr3t</string>"}"#.into(), r#"{"x":"<key>Password</key>\n\t<string>REDACTED</string>"}"#),
+            (
+                "bitlocker-recovery-key",
+                r#"{"key":"123456-234567-345678-456789-567890-678901-789012-890123"}"#.into(),
+                r#"{"key":"REDACTED"}"#,
+            ),
+            ("filevault-recovery-key", r#"{"value":"ABCD-EF12-3456-GHIJ-KLMN-7890"}"#.into(), r#"{"value":"REDACTED"}"#),
             ("jwt", format!("see {jwt}, and"), "see REDACTED, and"),
             ("bearer-token", "Bearer EwBwA8l6BAAUbDba3x2OMJElkF7gJ4z".into(), "Bearer REDACTED"),
             ("refresh-token", format!("0.AXoA{}.AgABAwEAAADW6jl31mB3{}", "b".repeat(20), "c".repeat(60)), "REDACTED"),
@@ -222,12 +357,12 @@ mod tests {
     fn each_kind_is_found_and_taken_out_and_nothing_else() {
         for (name, text, clean) in planted() {
             assert_eq!(without_in(&text), clean, "{name}");
-            assert!(find(text.as_bytes()).is_some(), "{name}");
+            assert!(found_by(name, &text) && find(text.as_bytes()).is_some(), "{name}: {text}");
             assert_eq!(find(without_in(&text).as_bytes()), None, "{name} is found no more");
             assert_eq!(without_in(&without_in(&text)), without_in(&text), "{name} once is enough");
         }
         let kinds: std::collections::HashSet<&str> = planted().iter().map(|(name, ..)| *name).collect();
-        assert_eq!(kinds.len(), RULES.len(), "every rule has its example");
+        assert_eq!(kinds.len(), BY_PLACE.len() + BY_SHAPE.len() + 1, "every rule has its example");
     }
 
     #[test]
@@ -243,6 +378,8 @@ mod tests {
     fn what_graph_says_every_day_is_no_secret() {
         for text in [
             r#"{"error":{"code":"BadRequest","message":"Unable to read JSON request payload."}}"#,
+            r#"{"key":"a","value":"b","recoveryKeyRotation":1,"code\u005fx":"\u0041","passwordCount":3}"#,
+            "<passwordRequired>true</passwordRequired><key>PayloadType</key><string>com.apple.wifi</string>",
             r#"{"passwordPolicies":"None","displayName":"Password reset","codeSigning":true}"#,
             "/beta/deviceManagement/deviceConfigurations('0385114b-b48f-4800-a046-f249eaba24b1')/userStatuses?$select=id",
             "020286da-41c6-4700-8e2b-822e444187c3_0385114b-b48f-4800-a046-f249eaba24b1",
@@ -257,5 +394,65 @@ mod tests {
             assert_eq!(find(text.as_bytes()), None, "{text}");
             assert_eq!(without_in(text), text);
         }
+    }
+
+    #[test]
+    fn rules_are_switched_off_one_by_one_and_added() {
+        let jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjMifQ.c2lnbmF0dXJl";
+        let changes = Changes {
+            off: ["jwt", "Client_State", "x-api-key", "pwd", "apikey"].map(str::to_owned).into(),
+            headers: vec!["X-My-*".into()],
+            members: vec!["pinCode".into()],
+            rules: vec![("ticket".into(), "TICKET-(?P<secret>[0-9]+)".into())],
+        };
+        let secrets = Secrets::new(&changes).unwrap();
+        let text = format!(r#"{{"a":"{jwt}","clientState":"s","PIN_code":1,"b":"TICKET-77","password":"p"}}"#);
+        let clean = format!(
+            r#"{{"a":"{jwt}","clientState":"s","PIN_code":"REDACTED","b":"TICKET-REDACTED","password":"REDACTED"}}"#
+        );
+        assert_eq!(secrets.without_in(&text), clean);
+        assert_eq!(secrets.find(text.as_bytes()), Some("json-field"));
+        assert_eq!(secrets.find(b"TICKET-7"), Some("ticket"));
+        assert_eq!(
+            secrets.without_in("pwd=1&pinCode=2&api_key=3&sig=4"),
+            "pwd=1&pinCode=REDACTED&api_key=3&sig=REDACTED"
+        );
+        for (name, hidden) in [("x-my-key", true), ("x-api-key", false), ("cookie", true), ("X-MS-a-Token-b", true)] {
+            assert_eq!(secrets.hide_header(name), hidden, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_can_be_switched_off_and_means_one_thing() {
+        let changes = Changes { off: names().map(str::to_owned).collect(), ..Changes::default() };
+        let secrets = Secrets::new(&changes).unwrap();
+        for (_, text, _) in planted() {
+            assert_eq!(secrets.without_in(&text), text);
+        }
+        assert!(HEADERS.iter().all(|name| !secrets.hide_header(name)));
+        for name in names() {
+            assert_eq!(names().filter(|other| *other == name).count(), 1, "{name}");
+            assert_eq!(name_of(&name.to_uppercase()).map(bare), Some(bare(name)));
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_work_is_told_in_a_line() {
+        let told = ["(", "a*", "EDACT", "x{2", "\\p{Greek}"].map(|pattern| check_pattern(pattern).unwrap_err());
+        insta::assert_snapshot!(told.join("\n"));
+        assert_eq!(check_pattern("TICKET-[0-9]+|REDACTED"), Ok(()));
+    }
+
+    #[test]
+    fn the_page_on_secrets_lists_every_name_and_no_other() {
+        let page = include_str!("../../docs/redaction.md").split("\n## People").next().unwrap();
+        let quoted = |text: &'static str| text.split('`').skip(1).step_by(2);
+        let rows =
+            || page.lines().filter(|line| line.starts_with("| ")).map(|line| line.split('|').collect::<Vec<_>>());
+        let rules = rows().filter(|cells| cells[1].starts_with(" `")).flat_map(|cells| quoted(cells[1]));
+        let places = rows().filter(|cells| !cells[1].starts_with(" `")).flat_map(|cells| quoted(cells[2]));
+        let listed: std::collections::BTreeSet<&str> = rules.chain(places).collect();
+        let known: std::collections::BTreeSet<&str> = names().chain(FIELDS).chain(SHORT_FIELDS).collect();
+        assert_eq!(listed, known);
     }
 }

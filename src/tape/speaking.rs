@@ -3,10 +3,12 @@
 use super::bindings::Bindings;
 use super::choosing::Choice;
 use super::echo::{self, Echo, Stated};
+use super::guid::Guid;
 use super::id::Id;
 use super::ids::Row;
 use super::index::{Index, Slot};
 use super::matching::{Key, Varying};
+use super::stand_ins;
 use super::template::Template;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -67,11 +69,19 @@ impl<'a> Speaker<'a> {
         let recorded = self.index.ids.recorded(row);
         let value = match self.index.minters[row as usize] {
             None => self.bindings.live(row).unwrap_or(recorded).into(),
+            // A person is not made up: who stands for it in this run is so to the end, and until then it stands for itself.
+            Some(minter) if self.is_person(minter, recorded) => self.bindings.live(row).unwrap_or(recorded).into(),
             Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(&row) => recorded.into(),
             Some(minter) => self.derive(row, minter, recorded),
         };
         self.values.insert(row, value.clone());
         value
+    }
+
+    /// Whether a recorded id stands for somebody who was there before the recording made anything.
+    fn is_person(&self, minter: u32, recorded: &str) -> bool {
+        let made = Guid::parse(recorded).is_some() && self.index.exchanges[minter as usize].creates;
+        self.index.rules.ids().people && !made && stand_ins::is_stand_in(recorded)
     }
 
     /// What stands for an echo in this answer; what this run did not say stays as it was recorded.
@@ -105,7 +115,7 @@ impl<'a> Speaker<'a> {
                 Slot::Literal(id) => id.clone(),
                 Slot::Id(asked) => {
                     let live = Id::of(&self.value(*asked));
-                    as_recorded &= index.ids.find(&live) == Some(*asked);
+                    as_recorded &= index.recorded_row(&live) == Some(*asked);
                     live
                 }
             };

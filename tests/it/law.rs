@@ -12,6 +12,7 @@ use graphdeck::tape::mint::Mint;
 use graphdeck::tape::playing::{self, Manner};
 use graphdeck::tape::route::Route;
 use graphdeck::tape::scribe;
+use graphdeck::tape::secrets::Secrets;
 use graphdeck::tape::walk::{IdPlaces, PlacePattern};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -26,7 +27,8 @@ fn scenarios() -> Config {
 
 /// The cassette of a run, by way of its text.
 fn cassette(recorded: &Run) -> Cassette {
-    let taped: Vec<_> = exchanges(recorded).into_iter().map(scribe::tape_exchange).collect();
+    let taped: Vec<_> =
+        exchanges(recorded).into_iter().map(|one| scribe::tape_exchange(one, &Secrets::default())).collect();
     Cassette::parse(&scribe::seal(&taped, &IdPlaces::default()).print()).unwrap()
 }
 
@@ -40,7 +42,7 @@ fn player(cassette: Cassette) -> impl FnMut(&Request) -> Response {
     let index = Index::new(cassette, rules, Mint::new("seed", &[0; 32])).unwrap();
     let mut bindings = Bindings::default();
     move |request| {
-        let taped = scribe::tape_request(request.clone());
+        let taped = scribe::tape_request(request.clone(), &Secrets::default());
         match playing::play(&index, &mut bindings, Manner::default(), &taped) {
             Ok(answer) => answer.response,
             Err(unanswered) => panic!("{}", unanswered.explain(&index, "tape")),

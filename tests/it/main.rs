@@ -27,6 +27,8 @@ mod memory;
 mod misses;
 mod offline;
 mod passing;
+mod people;
+mod planted;
 mod redaction;
 mod reports;
 mod sealed;

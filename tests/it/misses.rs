@@ -9,6 +9,7 @@ use graphdeck::tape::index::Index;
 use graphdeck::tape::matching::Rules;
 use graphdeck::tape::mint::Mint;
 use graphdeck::tape::playing::Manner;
+use graphdeck::tape::secrets::Secrets;
 use graphdeck::tape::walk::IdPlaces;
 use graphdeck::tape::{request_text, scribe};
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 fn player(exchanges: Vec<Exchange>) -> Player {
-    let taped: Vec<_> = exchanges.into_iter().map(scribe::tape_exchange).collect();
+    let taped: Vec<_> = exchanges.into_iter().map(|one| scribe::tape_exchange(one, &Secrets::default())).collect();
     let cassette = scribe::seal(&taped, &IdPlaces::default());
     let index = Index::new(cassette, Rules::default(), Mint::new("seed", &[0; 32])).unwrap();
     Player::new(Arc::new(index), Manner::default(), Arc::new(Tally::new("default", "run", 0)))
@@ -49,7 +50,8 @@ fn of_ten_thousand_exchanges_the_nearest_is_found() {
     let rounds = 20;
     for round in 0..rounds {
         let number = 9_999 - round * 499;
-        let miss = player.answer(&scribe::tape_request(post(OTHER_CONFIG, number, 77_777))).unwrap_err();
+        let miss =
+            player.answer(&scribe::tape_request(post(OTHER_CONFIG, number, 77_777), &Secrets::default())).unwrap_err();
         assert_eq!(miss.nearest[0].exchange, number + 1);
         assert_eq!(miss.nearest[0].differences.len(), 1, "{miss}");
         assert_eq!(miss.nearest.len(), 3);
@@ -80,7 +82,7 @@ proptest! {
         let tape: Vec<Exchange> = exchanges(&recorded).into_iter().skip(skipped).collect();
         let (replayed, explained) = (player(tape.clone()), player(tape));
         for (request, _) in run(&steps, &after, server()) {
-            let told = |player: &Player, request: Request| match player.answer(&scribe::tape_request(request)) {
+            let told = |player: &Player, request: Request| match player.answer(&scribe::tape_request(request, &Secrets::default())) {
                 Ok(answer) => format!("{} {:?}", answer.exchange, answer.response),
                 Err(miss) => miss.to_string(),
             };
