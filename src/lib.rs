@@ -37,7 +37,9 @@
 //!   reverse.rs           origin form
 //!   naming.rs            which session a request belongs to
 //!   control.rs           the deck's own pages
-//!   answer.rs            one request in, one response out; faults become Graph-shaped errors
+//!   answer.rs            one request in, one response out
+//!   batched.rs           the same for the requests in a batch
+//!   refusal.rs           faults become Graph-shaped errors
 //!   front.rs             what all connections share
 //!
 //! session/             FLOOR 3: one run

@@ -1,12 +1,13 @@
 //! One connection: its first bytes, TLS where it is spoken, and the requests inside, tunnels included.
 
-use super::answer::{self, Fault};
+use super::answer;
 use super::control;
 use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
 use super::preface::{self, Opening};
 use super::protocol::{self, Answered, Stream, Version};
+use super::refusal::{self, Fault};
 use super::reverse::{self, Via};
 use crate::session::sessions::Name;
 use crate::session::{HostKind, Session};
@@ -138,7 +139,7 @@ fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered 
         let is_connect = request.method() == Method::CONNECT;
         let (mut response, doubtful) = match reverse::check_host(&request) {
             Ok(()) => (dispatch(context, &via, request).await, false),
-            Err(fault) => (answer::refuse(&fault, None), true),
+            Err(fault) => (refusal::refuse(&fault, None), true),
         };
         // What follows a CONNECT is not read as HTTP, whatever the answer.
         if doubtful || (is_connect && !response.status().is_success()) {
@@ -173,7 +174,7 @@ async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -
     match session {
         Ok((name, session)) if is_connect => connect(Context { session: name, ..context }, &session, request).await,
         Ok((_, session)) => ask(&context, &session, via, request).await,
-        Err(fault) => answer::refuse(&fault, None),
+        Err(fault) => refusal::refuse(&fault, None),
     }
 }
 
@@ -193,7 +194,7 @@ fn refuse(session: &Session, fault: &Fault) -> Response<Body> {
     if let Fault::Offline(host) = fault {
         session.tally().refused(host);
     }
-    answer::refuse(fault, None)
+    refusal::refuse(fault, None)
 }
 
 async fn connect(context: Context, session: &Session, mut request: Request<Incoming>) -> Response<Body> {

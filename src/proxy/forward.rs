@@ -1,7 +1,7 @@
 //! The forward proxy: what to do with a CONNECT, and whom a request in absolute form is for.
 
-use super::answer::Fault;
 use super::front::{Front, split_port};
+use super::refusal::Fault;
 use crate::session::{HostKind, Target};
 use http::Uri;
 

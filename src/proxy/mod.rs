@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod answer;
+pub mod batched;
 pub mod connection;
 pub mod control;
 pub mod forward;
@@ -10,5 +11,6 @@ pub mod front;
 pub mod naming;
 pub mod preface;
 pub mod protocol;
+pub mod refusal;
 pub mod reverse;
 pub mod server;

@@ -1,7 +1,7 @@
 //! Which session a request belongs to: by a header, by its path, or by the user part of the proxy's address.
 
-use super::answer::Fault;
 use super::control;
+use super::refusal::Fault;
 use crate::session::sessions::{self, Name};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

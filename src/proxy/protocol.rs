@@ -1,9 +1,9 @@
 //! HTTP/1 or HTTP/2 on one stream, within its limits and to its end; what a request means is not known here.
 
 use super::activity::{Activity, Counted};
-use super::answer::{self, Fault};
 use super::framed::{Framed, Refused};
 use super::front::Limits;
+use super::refusal::{self, Fault};
 use crate::wire::framing;
 use crate::wire::message::Body;
 use http::header::{CONNECTION, HeaderValue};
@@ -74,7 +74,7 @@ pub async fn serve<S: Stream>(
 /// The answer to a request, or its refusal: how a request is framed may turn out before it is answered, or meanwhile.
 async fn unless_refused(refused: &Refused, number: u64, answering: Answered) -> Response<Body> {
     let refuse = |why: &framing::Fault| {
-        let mut response = answer::refuse(&Fault::Framing(why.clone()), None);
+        let mut response = refusal::refuse(&Fault::Framing(why.clone()), None);
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     };

@@ -1,7 +1,7 @@
 //! Requests in origin form: whom they are for, by the tunnel or certificate through which they came.
 
-use super::answer::Fault;
 use super::front::{Front, split_port};
+use super::refusal::Fault;
 use crate::session::{HostKind, Target};
 use http::header::{HOST, HeaderValue};
 use http::{Method, Request};

@@ -3,11 +3,11 @@
 use super::tally::Tally;
 use super::{HostKind, Target};
 use crate::store::takes::{self, Takes};
-use crate::tape::exchange::Exchange;
+use crate::tape::exchange::{Exchange, Taped};
 use crate::tape::people::People;
 use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
-use crate::tape::{graph, redact, scribe};
+use crate::tape::{batch, graph, redact, scribe};
 use crate::wire::message::{self, Body, BodyLimit, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
@@ -122,7 +122,10 @@ impl Recorder {
         if *ended {
             return Err(Fault::Ended);
         }
-        if self.selects(head.method.as_str(), head.uri.path(), target) {
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        // What is in a batch is known only when it was read.
+        let is_batch = target.kind == HostKind::Graph && batch::is_batch(method, path);
+        if is_batch || self.selects(method, path, target) {
             return self.record(head, body, target).await;
         }
         let route = format!("{} {}", head.method, self.shown(&graph::route_template(head.uri.path())));
@@ -141,7 +144,7 @@ impl Recorder {
     }
 
     async fn record(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
-        let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
+        let arrival = self.arrival();
         let mut hole = Hole::open(&self.tally, &head, target, &self.shown(head.uri.path()));
         let limit = self.settings.body_limit.bytes;
         let sent = match message::read(body, limit, self.settings.client_timeout)
@@ -208,18 +211,56 @@ impl Recorder {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
-        let mut exchange = scribe::tape_exchange(Exchange { request, response }, &self.settings.secrets);
-        if let Some(people) = &self.settings.people {
-            exchange = people.lock().unwrap_or_else(PoisonError::into_inner).hide(exchange);
+        let exchanges = self.exchanges(Exchange { request, response }, target);
+        if exchanges.is_empty() {
+            self.tally.passed(format!("{} {}", head.method, self.shown(&graph::route_template(head.uri.path()))));
+            return hole.fill();
         }
-        let receipt = self.settings.store.append(self.settings.take, arrival, &exchange);
+        let mut arrivals = std::iter::once(arrival).chain(std::iter::repeat_with(|| self.arrival()));
+        let mut receipts = Vec::with_capacity(exchanges.len());
+        for exchange in exchanges {
+            let exchange = self.taped(exchange);
+            let arrival = arrivals.next().expect("numbers do not end");
+            receipts.push(self.settings.store.append(self.settings.take, arrival, &exchange));
+        }
         // From here on it is written whether the client stays or not.
         hole.fill();
-        match receipt.await {
-            Ok(Ok(())) => self.tally.recorded(),
-            Ok(Err(why)) => hole.reopen(why.to_string()),
-            Err(_) => hole.reopen(takes::Fault::Closed.to_string()),
+        for receipt in receipts {
+            match receipt.await {
+                Ok(Ok(())) => self.tally.recorded(),
+                Ok(Err(why)) => hole.reopen(why.to_string()),
+                Err(_) => hole.reopen(takes::Fault::Closed.to_string()),
+            }
         }
+    }
+
+    fn arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn taped(&self, exchange: Exchange) -> Taped<Exchange> {
+        let exchange = scribe::tape_exchange(exchange, &self.settings.secrets);
+        match &self.settings.people {
+            Some(people) => people.lock().unwrap_or_else(PoisonError::into_inner).hide(exchange),
+            None => exchange,
+        }
+    }
+
+    /// What is written down of an exchange: itself, or of a batch the parts that routes select and Graph answered.
+    fn exchanges(&self, exchange: Exchange, target: &Target) -> Vec<Exchange> {
+        let Exchange { request, response } = &exchange;
+        let parts = match batch::is_batch(&request.method, request.path()) {
+            true => batch::parts(request).ok(),
+            false => None,
+        };
+        let Some(parts) = parts else {
+            let selected = self.selects(&request.method, request.path(), target);
+            return if selected { vec![exchange] } else { Vec::new() };
+        };
+        let mut answers = batch::answers(&response.body);
+        let selected = parts.into_iter().filter(|part| self.selects(&part.request.method, part.request.path(), target));
+        let answered = selected.filter_map(|part| Some((part.request, answers.remove(&part.id.to_lowercase())?)));
+        answered.map(|(request, response)| Exchange { request, response }).collect()
     }
 }
 

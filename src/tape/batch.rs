@@ -168,6 +168,25 @@ pub fn order(parts: &[Part]) -> Vec<usize> {
     order
 }
 
+/// A batch of only some of the parts, by their numbers: those that they depend on are taken for done.
+#[must_use]
+pub fn only(batch: &[u8], numbers: &[usize]) -> Vec<u8> {
+    let mut envelope: Value = serde_json::from_slice(batch).unwrap_or_default();
+    let Some(Value::Array(requests)) = envelope.get_mut("requests") else { return batch.to_vec() };
+    let mut number = 0..;
+    requests.retain(|_| number.next().is_some_and(|number| numbers.contains(&number)));
+    let left: Vec<_> = requests.iter().filter_map(|request| request.get("id").and_then(text)).collect();
+    let is_left = |on: &Value| text(on).is_some_and(|on| left.iter().any(|id| id.to_lowercase() == on.to_lowercase()));
+    for request in requests {
+        for name in ["dependsOn", "depends_on"] {
+            if let Some(Value::Array(depends_on)) = request.get_mut(name) {
+                depends_on.retain(is_left);
+            }
+        }
+    }
+    envelope.to_string().into_bytes()
+}
+
 /// What a part gets that depends on one that failed.
 #[must_use]
 pub fn failed_dependency() -> Response {
@@ -193,8 +212,8 @@ struct Spoken {
 
 /// The envelope of answers, by the ids of their parts.
 #[must_use]
-pub fn envelope(answers: Vec<(String, Response)>) -> Vec<u8> {
-    let spoken = answers.into_iter().map(|(id, response)| {
+pub fn envelope(answers: &[(String, Response)]) -> Vec<u8> {
+    let spoken = answers.iter().map(|(id, response)| {
         let mut headers: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in response.headers.iter() {
             let headers = headers.entry(title_case(name)).or_default();
@@ -203,7 +222,7 @@ pub fn envelope(answers: Vec<(String, Response)>) -> Vec<u8> {
             }
             headers.push_str(value);
         }
-        Spoken { id, status: response.status, headers, body: raw(&response.body) }
+        Spoken { id: id.clone(), status: response.status, headers, body: raw(&response.body) }
     });
     serde_json::to_vec(&Envelope { responses: spoken.collect() }).expect("texts and numbers make JSON")
 }
@@ -306,6 +325,13 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_can_be_cut() {
+        let whole = r#"{"requests":[{"id":"A","url":"/a"},{"id":"b","url":"/b","dependsOn":["a"]},{"id":"c","dependsOn":["B","A"]}]}"#;
+        let cut = String::from_utf8(only(whole.as_bytes(), &[1, 2])).unwrap();
+        assert_eq!(cut, r#"{"requests":[{"id":"b","url":"/b","dependsOn":[]},{"id":"c","dependsOn":["B"]}]}"#);
+    }
+
+    #[test]
     fn what_graph_refuses_is_refused_in_words() {
         let one = |id: &str, more: &str| format!(r#"{{"id":"{id}","method":"GET","url":"/me"{more}}}"#);
         let many: Vec<_> = (0..21).map(|number| one(&number.to_string(), "")).collect();
@@ -339,7 +365,7 @@ mod tests {
             ("2".to_owned(), response(200, "image/png", &[0, 255])),
             ("3".to_owned(), Response { status: 204, headers: Headers::default(), body: Vec::new().into() }),
         ];
-        let envelope = envelope(said.clone());
+        let envelope = envelope(&said);
         insta::assert_snapshot!(String::from_utf8_lossy(&envelope));
         let back = answers(&envelope);
         for (id, response) in said {
