@@ -106,6 +106,7 @@
 //!   differences.rs       where a request differs from a recorded one
 //!   schema.rs            what a valid userStatus is
 //!   request_text.rs      requests that people write or copy
+//!   adapting.rs          waits and challenges, made fit for a replay
 //!   batch.rs             $batch: requests in one envelope
 //!   sign_in.rs           sign-in without Microsoft
 //!   graph.rs             all that is peculiar to Microsoft Graph

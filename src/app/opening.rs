@@ -14,6 +14,7 @@ use crate::session::tally::Tally;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::Takes;
+use crate::tape::adapting;
 use crate::tape::cassette::Cassette;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
@@ -243,10 +244,11 @@ impl Deck {
         Ok(index)
     }
 
-    fn ready(&self, name: &str, cassette: Cassette, seed: &str) -> Result<Index, Fault> {
+    fn ready(&self, name: &str, mut cassette: Cassette, seed: &str) -> Result<Index, Fault> {
         // The text decides, not the file's bytes: a checkout may have changed its line ends.
         let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
         let path = self.cassettes.path(name)?;
+        adapting::adapt(&mut cassette.entries, self.config.waits);
         let progress = Progress::of(&format!("loading {name}"), cassette.entries.len());
         let key = if cassette.people { stand_ins(&self.config)? } else { None };
         let rules = self.config.rules.clone().with_stand_ins(key);

@@ -4,6 +4,7 @@ mod redaction;
 mod values;
 mod written;
 
+use crate::tape::adapting::Waits;
 use crate::tape::graph;
 use crate::tape::matching::{Repeat, Rule, Rules};
 use crate::tape::route::Route;
@@ -58,6 +59,8 @@ pub struct Config {
     pub strict: bool,
     /// How minted ids are chosen.
     pub ids: Policy,
+    /// How long programs are told to wait in a replay.
+    pub waits: Waits,
     /// What derived ids are computed from.
     pub seed: String,
     /// How messages are read: what need not be equal, what is an id, what is a secret.
@@ -171,6 +174,7 @@ impl Written {
         put(&mut self.strict, own.strict);
         put(&mut self.ids, own.ids);
         put(&mut self.seed, own.seed);
+        put(&mut self.retry_after, own.retry_after);
         put(&mut self.also, own.also);
         put(&mut self.never, own.never);
         put(&mut self.redaction.people, own.redaction.people);
@@ -190,18 +194,16 @@ impl Written {
         let mut faults = Vec::new();
         let listen =
             each("listen", vec![had(self.listen)], &mut faults, |text| check_address(text).map(|()| text.to_owned()));
-        let ids = check_policy(&had(self.ids), &mut faults);
-        let routes = each("record.routes", had(self.routes).value, &mut faults, |text| {
-            Route::parse(text).map_err(|why| why.to_string())
-        });
+        let (ids, waits) = check_replay(&had(self.ids), self.retry_after, &mut faults);
+        let routes = each("record.routes", had(self.routes).value, &mut faults, parse_route);
         let hosts = each("graph.hosts", had(self.hosts).value, &mut faults, check_host);
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
         let tunnels = each("record.tunnels", had(self.tunnels).value, &mut faults, parse_tunnel);
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
         let (secrets, people) = redaction::check(self.redaction, &mut faults);
         let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&secrets, &mut faults)).collect();
-        let also = each("ids.also", had(self.also).value, &mut faults, parse_id_place);
-        let never = each("ids.never", had(self.never).value, &mut faults, parse_id_place);
+        let [also, never] = [("ids.also", self.also), ("ids.never", self.never)]
+            .map(|(key, list)| each(key, had(list).value, &mut faults, parse_id_place));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -221,6 +223,7 @@ impl Written {
             upstream_ca: Some(had(self.upstream_ca).value).filter(|path| !path.is_empty()).map(PathBuf::from),
             timeout: had(self.timeout).value,
             sign_in: [self.sign_in_offline, self.sign_in_open].map(|key| had(key).value),
+            waits,
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,
@@ -340,11 +343,17 @@ fn parse_id_place(text: &str) -> Result<PlacePattern, String> {
     PlacePattern::parse(text).filter(|pattern| matches!(pattern, PlacePattern::Json(_))).ok_or_else(wrong)
 }
 
-fn check_policy(ids: &At<String>, faults: &mut Vec<written::Fault>) -> Policy {
-    parse_policy(&ids.value).unwrap_or_else(|why| {
+fn parse_route(text: &str) -> Result<Route, String> {
+    Route::parse(text).map_err(|why| why.to_string())
+}
+
+fn check_replay(ids: &At<String>, waits: Option<At<String>>, faults: &mut Vec<written::Fault>) -> (Policy, Waits) {
+    let policy = parse_policy(&ids.value).unwrap_or_else(|why| {
         faults.push((ids.line, format!("replay.ids: {why}")));
         Policy::default()
-    })
+    });
+    let words = [("zero", Waits::Zero), ("recorded", Waits::Recorded)];
+    (policy, one_of("replay.retry_after", waits, words, faults).unwrap_or_default())
 }
 
 /// Reads the name of a policy for ids.
@@ -387,9 +396,7 @@ mod tests {
         assert_eq!(config.routes.len(), 2);
     }
 
-    #[test]
-    fn every_fault_is_told_at_once_with_its_line() {
-        let wrong_keys = r#"
+    const WRONG_KEYS: &str = r#"
 listen = "127.0.0.1:8080"
 store = 7
 body_limit = 0
@@ -408,7 +415,7 @@ hosts = ["a", 1]
 route = "POST /x"
 ignored = []
 "#;
-        let wrong_values = r#"
+    const WRONG_VALUES: &str = r#"
 listen = "8080"
 
 [record]
@@ -418,6 +425,7 @@ tunnels = ["https://intranet"]
 
 [replay]
 ids = "derived"
+retry_after = "never"
 
 [ids]
 also = ["json:policy"]
@@ -433,8 +441,11 @@ repeat = "always"
 [[match]]
 route = "GET /x"
 "#;
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_line() {
         let syntax = "listen = \nstore = \"x\"\n";
-        let faults = [wrong_keys, wrong_values, syntax]
+        let faults = [WRONG_KEYS, WRONG_VALUES, syntax]
             .map(|text| Config::parse(text, Path::new("config.toml")).unwrap_err().to_string());
         insta::assert_snapshot!(faults.join("\n"));
     }

@@ -34,6 +34,7 @@ pub(super) struct Written {
     pub(super) sign_in_open: Option<At<bool>>,
     pub(super) strict: Option<At<bool>>,
     pub(super) ids: Option<At<String>>,
+    pub(super) retry_after: Option<At<String>>,
     pub(super) seed: Option<At<String>>,
     pub(super) also: Option<At<Vec<At<String>>>>,
     pub(super) never: Option<At<Vec<At<String>>>>,
@@ -100,7 +101,7 @@ pub(super) const LIMIT_KEYS: [&str; 8] = [
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
 pub(super) const RECORD_KEYS: [&str; 5] = ["routes", "tunnels", "connect_to", "upstream_ca", "timeout"];
 pub(super) const SIGN_IN_KEYS: [&str; 2] = ["offline", "open"];
-pub(super) const REPLAY_KEYS: [&str; 3] = ["strict", "ids", "seed"];
+pub(super) const REPLAY_KEYS: [&str; 4] = ["strict", "ids", "seed", "retry_after"];
 pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
 pub(super) const REDACT_KEYS: [&str; 5] = ["people", "off", "headers", "members", "rule"];
 pub(super) const SHAPE_KEYS: [&str; 2] = ["name", "pattern"];
@@ -143,6 +144,7 @@ impl Written {
             "replay" => reader.section("replay", value, &REPLAY_KEYS, |reader, key, value| match key {
                 "strict" => self.strict = reader.truth("replay.strict", value),
                 "ids" => self.ids = reader.string("replay.ids", value),
+                "retry_after" => self.retry_after = reader.string("replay.retry_after", value),
                 _ => self.seed = reader.string("replay.seed", value),
             }),
             "ids" => reader.section("ids", value, &IDS_KEYS, |reader, key, value| match key {

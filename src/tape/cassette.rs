@@ -77,6 +77,16 @@ pub enum Values {
 }
 
 impl Values {
+    /// Changes each of them.
+    pub fn each(&mut self, change: impl FnMut(&mut String)) {
+        match self {
+            Self::One(value) => std::slice::from_mut(value),
+            Self::Many(values) => values,
+        }
+        .iter_mut()
+        .for_each(change);
+    }
+
     /// The values as a slice.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, a clock, a socket or a source of randomness.
 
+pub mod adapting;
 pub mod batch;
 pub mod bindings;
 pub mod body;
