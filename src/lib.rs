@@ -19,6 +19,7 @@
 //!   explain.rs           what would answer a request
 //!   library.rs           the commands on cassettes
 //!   scanning.rs          what should not be in a cassette
+//!   importing.rs         files of other tools, made into cassettes
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
@@ -71,6 +72,16 @@
 //!   authority.rs         the leaves that are signed for hosts
 //!   upstream.rs          the way to the real Graph
 //!   reach.rs             which other hosts may be reached
+//! formats/             FLOOR 2: how other tools write exchanges down; pure
+//!   har.rs               HTTP Archive 1.2, read and written
+//!   http_file.rs         .http files, written
+//!   dev_proxy.rs         mocks of Dev Proxy
+//!   test_proxy.rs        recordings of the Azure SDK test proxy
+//!   vcr.rs               cassettes of vcrpy and of Ruby's VCR
+//!   wiremock.rs          mappings of WireMock
+//!   intake.rs            what is taken over, and what is left
+//!   document.rs          a parsed file, read place by place
+//!   yaml.rs              YAML as JSON
 //!
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
@@ -138,6 +149,7 @@ pub mod app;
 pub mod child;
 pub mod cli;
 pub mod config;
+pub mod formats;
 pub mod platform;
 pub mod proxy;
 pub mod session;

@@ -1,10 +1,12 @@
 //! The commands on cassettes: list, show, export, import, check, remove.
 
+use super::importing;
 use super::progress::Progress;
 use super::scanning::{leaks, refuse_leaks, told};
 use super::sealing::{as_cassette, count, interrupted};
 use super::{Fault, say};
 use crate::config::Config;
+use crate::formats::{self, har, http_file};
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::{Take, Takes};
@@ -110,11 +112,45 @@ fn occurrences(text: &str, slot: &str) -> usize {
     text.match_indices(slot).filter(|(at, _)| text[at + slot.len()..].starts_with(['}', '|'])).count()
 }
 
-/// The text of a cassette file: of the sealed one, of its interrupted take where there is none, or of a take by number.
+/// How a cassette is written for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// As it is.
+    Cassette,
+    /// As a HAR file.
+    Har,
+    /// Its requests as a `.http` file.
+    Http,
+}
+
+/// The text of a cassette: of the sealed one, of its interrupted take where there is none, or of a take by number.
 ///
 /// # Errors
 /// When there is no such cassette or take.
-pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, Fault> {
+pub fn export(config: &Config, name: &str, take: Option<u64>, export: Export) -> Result<String, Fault> {
+    let cassette = chosen(config, name, take)?;
+    let path = Cassettes::new(config.cassettes.clone()).path(name)?;
+    let mut exchanges = Vec::new();
+    if export != Export::Cassette {
+        for (number, entry) in (1..).zip(&cassette.entries) {
+            let damaged = |source| cassettes::Fault::Damaged { path: path.clone(), source };
+            exchanges.push(scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?.into_inner());
+        }
+    }
+    match export {
+        Export::Cassette => Ok(cassette.print()),
+        Export::Har => Ok(har::write(exchanges.into_iter(), &cassette.ids, cassette.people)),
+        Export::Http => {
+            let (text, lost) = http_file::write(exchanges.into_iter());
+            for (number, why) in lost {
+                say(format!("{}: exchange {number}: {why}", path.display()));
+            }
+            Ok(text)
+        }
+    }
+}
+
+fn chosen(config: &Config, name: &str, take: Option<u64>) -> Result<Cassette, Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
     if let Some(take) = take {
         let journal = Journal::open(&config.store)?;
@@ -122,31 +158,39 @@ pub fn export(config: &Config, name: &str, take: Option<u64>) -> Result<String, 
         if !known.iter().any(|found| found.id == take && found.cassette == name) {
             return Err(no_such_take(name, take, &known));
         }
-        return Ok(as_cassette(journal.read(take)?, config)?.print());
+        return as_cassette(journal.read(take)?, config);
     }
     if !cassettes.contains(name)?
         && Journal::exists(&config.store)
         && let Some(cassette) = interrupted(config, name)?
     {
-        return Ok(cassette.print());
+        return Ok(cassette);
     }
-    Ok(cassettes.load(name)?.print())
+    Ok(cassettes.load(name)?)
 }
 
-/// Takes a cassette file over into the folder of cassettes.
+/// Takes a cassette file, or a file of another tool, over into the folder of cassettes, and says what came of it.
 ///
 /// # Errors
-/// When it is no cassette, or one of that name is there and `force` is not given.
-pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -> Result<PathBuf, Fault> {
+/// When it is none, or one of that name is there and `force` is not given.
+pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -> Result<String, Fault> {
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.unwrap_or_else(stem);
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let redacted = redacted(file, &cassettes::load(file)?, config)?;
+    let text = cassettes::read(file)?;
+    let (cassette, told) = if formats::is_cassette(&text) {
+        (redacted(file, &cassettes::parse(file, &text)?, config)?, String::new())
+    } else {
+        let (cassette, told) = importing::cassette(config, file, &text)?;
+        index(file, cassette.clone())?;
+        (cassette, told)
+    };
     if !force && cassettes.contains(&name)? {
         return Err(cassettes::Fault::Exists(cassettes.path(&name)?).into());
     }
-    refuse_leaks(&cassettes.path(&name)?, &redacted, config.rules.secrets())?;
-    Ok(cassettes.write(&name, &redacted)?)
+    refuse_leaks(&cassettes.path(&name)?, &cassette, config.rules.secrets())?;
+    let path = cassettes.write(&name, &cassette)?;
+    Ok(format!("imported {} as {}{told}\n", file.display(), path.display()))
 }
 
 /// A foreign cassette, taken down the road to tape once more: what may not be written down is not in it then.

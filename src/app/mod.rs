@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod explain;
+mod importing;
 pub mod library;
 mod opening;
 mod progress;
@@ -53,6 +54,14 @@ pub enum Fault {
         path: PathBuf,
         /// Exchange, place and kind, a line each.
         told: String,
+    },
+    /// A file of another tool cannot be taken over.
+    #[error("{}: {why}", .path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// The entry, and what is wrong.
+        why: String,
     },
     /// A flag's value cannot be used.
     #[error("{flag}: {why}")]

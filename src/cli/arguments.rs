@@ -1,6 +1,6 @@
 //! The arguments, as clap reads them.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -147,20 +147,26 @@ pub(super) enum CassetteCommand {
         #[arg(long)]
         ids: bool,
     },
-    /// Print a cassette, or an interrupted take of it: graphdeck cassette export my-run --out my-run.json
+    /// Print a cassette or an interrupted take of it, also for other tools: graphdeck cassette export my-run --out my-run.har
     Export {
         /// The cassette, such as my-run
         name: String,
         /// An interrupted take by its number, such as 3
         #[arg(long, value_name = "NUMBER")]
         take: Option<u64>,
-        /// Write it to a file instead, such as my-run.json
-        #[arg(long, value_name = "FILE")]
+        /// How it is written: as it is, as HAR 1.2, or its requests for an editor [default: by the ending of --out, else graphdeck]
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+        /// The same as --format http
+        #[arg(long, conflicts_with = "format")]
+        http: bool,
+        /// Write it to a file instead, such as my-run.json, my-run.har or my-run.http
+        #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Take a cassette file over: graphdeck cassette import ../other/run.json --name other-run
+    /// Take over a cassette, a HAR file, or what Dev Proxy, VCR, WireMock or the Azure SDK test proxy wrote: cassette import browser.har
     Import {
-        /// The file, such as ../other/run.json
+        /// The file, such as ../other/run.json or browser.har; its content says what it is
         file: PathBuf,
         /// The name it gets here, such as other-run [default: the file's name]
         #[arg(long)]
@@ -182,6 +188,14 @@ pub(super) enum CassetteCommand {
         #[arg(long, value_name = "NUMBER")]
         take: Option<u64>,
     },
+}
+
+/// How a cassette is exported.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Format {
+    Graphdeck,
+    Har,
+    Http,
 }
 
 /// Reads a truth from the environment: an empty variable is none.

@@ -7,10 +7,11 @@ use crate::config::{self, Config};
 use crate::platform;
 use crate::session::report::Mode;
 use crate::store::engine;
-use arguments::{CassetteCommand, Cli, Command, Places};
+use arguments::{CassetteCommand, Cli, Command, Format, Places};
 use clap::Parser;
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::fmt::FormatFields;
 
@@ -91,6 +92,16 @@ fn refuse_in_ci(allowed: bool) -> Result<(), Fault> {
     Err(Fault::Flag { flag: "auto", why: why.to_owned() })
 }
 
+impl From<Format> for library::Export {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Graphdeck => Self::Cassette,
+            Format::Har => Self::Har,
+            Format::Http => Self::Http,
+        }
+    }
+}
+
 impl arguments::Run {
     /// The run that is meant: flags and environment over the settings.
     fn settle(self, config: &mut Config, mode: Mode) -> Result<run::Run, Fault> {
@@ -118,11 +129,18 @@ fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
         CassetteCommand::Ls => put(None, &library::list(config)?)?,
         CassetteCommand::Show { name, ids: false } => put(None, &library::show(config, &name)?)?,
         CassetteCommand::Show { name, ids: true } => put(None, &library::show_ids(config, &name)?)?,
-        CassetteCommand::Export { name, take, out } => put(out, &library::export(config, &name, take)?)?,
-        CassetteCommand::Import { file, name, force } => {
-            let path = library::import(config, &file, name, force)?;
-            put(None, &format!("imported {} as {}\n", file.display(), path.display()))?;
+        CassetteCommand::Export { name, take, format, http, out } => {
+            let ending = out.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
+            let format = match (format, ending) {
+                (Some(format), _) => format,
+                (None, _) if http => Format::Http,
+                (None, Some("har")) => Format::Har,
+                (None, Some("http" | "rest")) => Format::Http,
+                (None, _) => Format::Graphdeck,
+            };
+            put(out, &library::export(config, &name, take, format.into())?)?;
         }
+        CassetteCommand::Import { file, name, force } => put(None, &library::import(config, &file, name, force)?)?,
         CassetteCommand::Check { files } => {
             let (text, good) = library::check(config, &files)?;
             put(None, &text)?;

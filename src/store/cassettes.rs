@@ -153,12 +153,27 @@ impl Cassettes {
 /// # Errors
 /// When the file cannot be read, or is no cassette.
 pub fn load(path: &Path) -> Result<Cassette, Fault> {
+    parse(path, &read(path)?)
+}
+
+/// Reads the text of any file.
+///
+/// # Errors
+/// When the file cannot be read, or is no UTF-8.
+pub fn read(path: &Path) -> Result<String, Fault> {
     let bytes = fs::read(path).map_err(|source| io_fault(path, "read", source))?;
-    let text = String::from_utf8(bytes).map_err(|fault| {
+    String::from_utf8(bytes).map_err(|fault| {
         let source = io::Error::new(io::ErrorKind::InvalidData, fault.utf8_error());
         io_fault(path, "read", source)
-    })?;
-    Cassette::parse(&text).map_err(|source| Fault::Damaged { path: path.to_owned(), source })
+    })
+}
+
+/// The cassette that the text of a file is.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(path: &Path, text: &str) -> Result<Cassette, Fault> {
+    Cassette::parse(text).map_err(|source| Fault::Damaged { path: path.to_owned(), source })
 }
 
 fn collect_names(dir: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {

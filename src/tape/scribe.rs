@@ -52,12 +52,18 @@ pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     exchanges.iter().for_each(|exchange| learner.study(exchange));
     let fields = places.also.iter().filter_map(PlacePattern::member).collect();
     let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once").with_fields(fields);
-    let entries: Vec<Entry> = exchanges.iter().map(|exchange| entry(exchange, &ids)).collect();
+    seal_with(exchanges, &ids, places.people)
+}
+
+/// The exchanges as a cassette with these ids, of which those are kept that stand anywhere; `people` is what it claims.
+#[must_use]
+pub fn seal_with(exchanges: &[Taped<Exchange>], ids: &Ids, people: bool) -> Cassette {
+    let entries: Vec<Entry> = exchanges.iter().map(|exchange| entry(exchange, ids)).collect();
     let mut named = HashSet::new();
     for (number, entry) in (1..).zip(&entries) {
-        named.extend(rows(entry, &ids, number).expect("what was written is read"));
+        named.extend(rows(entry, ids, number).expect("what was written is read"));
     }
-    Cassette { ids: ids.only(&named), entries, people: places.people }
+    Cassette { ids: ids.only(&named), entries, people }
 }
 
 /// The ids that the placeholders of an entry name.

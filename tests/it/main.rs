@@ -20,6 +20,7 @@ mod clock;
 mod control;
 mod crash;
 mod documented;
+mod formats;
 mod fronts;
 mod ids;
 mod law;
