@@ -32,16 +32,45 @@ pub fn is_private(path: &Path) -> bool {
     true
 }
 
-/// A temporary file in `dir`, with the rights that any new file has there, to be renamed over another.
-///
-/// # Errors
-/// When it cannot be made.
-fn replacement_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// What the names of temporary files begin with.
+const TEMPORARY: &str = ".graphdeck-";
+
+/// A temporary file in `dir` that is to be given another name: with the rights that any new file has there, or only its
+/// owner's. Those that a crash has left there are removed.
+fn temporary_file(dir: &Path, private: bool) -> io::Result<tempfile::NamedTempFile> {
+    remove_abandoned(dir);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".graphdeck-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(dir)
+    if !private {
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    loop {
+        let fresh = builder.tempfile_in(dir)?;
+        // The lock tells others that somebody is still at it. Where there are no locks, nobody removes anything.
+        let _ = fresh.as_file().lock();
+        // One of them may have been quicker, and removed it.
+        if fresh.path().exists() {
+            return Ok(fresh);
+        }
+    }
+}
+
+/// Removes the temporary files in `dir` whose process has ended in the middle: nobody holds their locks.
+fn remove_abandoned(dir: &Path) {
+    for file in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if !file.file_name().to_string_lossy().starts_with(TEMPORARY) || !file.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        // What cannot be removed does no harm but to take room.
+        if let Ok(abandoned) = File::open(file.path())
+            && abandoned.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(file.path());
+        }
+    }
 }
 
 /// The directory that a file is in.
@@ -56,7 +85,7 @@ pub fn parent(path: &Path) -> &Path {
 /// When it cannot be written.
 pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
     let dir = parent(path);
-    let mut fresh = replacement_file(dir)?;
+    let mut fresh = temporary_file(dir, false)?;
     let mut writer = BufWriter::new(fresh.as_file_mut());
     write(&mut writer)?;
     writer.flush()?;
@@ -73,7 +102,7 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
 /// When it cannot be written.
 pub fn new_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
     let dir = parent(path);
-    let mut fresh = tempfile::Builder::new().prefix(".graphdeck-").tempfile_in(dir)?;
+    let mut fresh = temporary_file(dir, true)?;
     fresh.write_all(content)?;
     fresh.as_file().sync_all()?;
     match fresh.persist_noclobber(path) {

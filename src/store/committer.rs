@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-/// The largest value handed to sled, in bytes: larger ones may land in files that it never syncs.
-const PIECE: usize = 8 * 1024;
+/// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
+/// syncs, and that goes for its leaves too: one holds up to 16 values, and 20 for a moment after two were merged.
+const PIECE: usize = 4 * 1024;
 /// The most appends that one commit takes together.
 const BATCH: usize = 1024;
 

@@ -5,8 +5,9 @@
 //! cut short keeps it from opening.
 
 use super::takes::Fault;
+use crate::platform;
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -26,8 +27,19 @@ pub(super) fn open(path: &Path, folder: &Path) -> Result<(sled::Db, File), Fault
     remove_unfinished_snapshots(folder).map_err(|source| Fault::io(path, "opened", source))?;
     let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
     let db = guarded(path, "opened", || open_soon(&config))?;
-    let data = File::open(folder.join("db")).map_err(|source| Fault::io(path, "opened", source))?;
+    let data = sync_files(folder).map_err(|source| Fault::io(path, "opened", source))?;
     Ok((db, data))
+}
+
+/// Makes durable that the engine's files are there, which sled leaves to the system, and returns the one with the data.
+fn sync_files(folder: &Path) -> io::Result<File> {
+    // Some systems sync only what is open for writing.
+    let open = |name: &str| OpenOptions::new().write(true).open(folder.join(name));
+    open("conf")?.sync_all()?;
+    let data = open("db")?;
+    data.sync_all()?;
+    platform::sync_dir(folder)?;
+    Ok(data)
 }
 
 /// Opens the engine, whose own lock may be held a moment longer than ours by a process that is just being started: it

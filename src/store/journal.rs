@@ -55,7 +55,8 @@ impl Journal {
         // A store is no part of anybody's repository.
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
-            fs::write(&ignore, "*\n").map_err(|source| Fault::io(path, "opened", source))?;
+            let write = |file: &mut io::BufWriter<&mut File>| file.write_all(b"*\n");
+            platform::replace_file(&ignore, write).map_err(|source| Fault::io(path, "opened", source))?;
         }
         let (db, data) = engine::open(path, &path.join("sled"))?;
         let (takes, rows) = guarded(path, "opened", || Ok((db.open_tree("takes")?, db.open_tree("rows")?)))?;

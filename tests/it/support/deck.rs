@@ -225,6 +225,12 @@ impl<'a> Deck<'a> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// The same, and returns what it had said.
+    pub fn killed(mut self) -> String {
+        self.child.kill().unwrap();
+        self.wait().stderr
+    }
 }
 
 impl Drop for Deck<'_> {

@@ -6,6 +6,7 @@ pub mod deck;
 pub mod documented;
 pub mod entities;
 pub mod graph;
+pub mod load;
 pub mod program;
 
 /// Ids that a program chose.
@@ -20,6 +21,11 @@ pub fn statuses(config: &str) -> String {
 /// A userStatus as a program sends it.
 pub fn status(name: &str) -> String {
     format!(r##"{{"@odata.type":"#microsoft.graph.deviceConfigurationUserStatus","userDisplayName":"{name}"}}"##)
+}
+
+/// How many rounds a test of chance takes: few by default, as many as `GRAPHDECK_ROUNDS` says.
+pub fn rounds(few: usize) -> usize {
+    std::env::var("GRAPHDECK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
 }
 
 /// Whether a program is there that a test needs besides curl. CI installs them all; elsewhere the test says that it

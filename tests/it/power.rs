@@ -1,0 +1,120 @@
+//! A power cut loses nothing that was acknowledged: a disk as it is when the machine stops, opened again.
+//!
+//! The store is on a file system in a file. The deck is stopped at a random moment amid its work, and once what it had
+//! asked of the disk has reached it, the file is copied: what the deck wrote and did not sync is not in the copy. The
+//! copy is mounted, so that its journal is replayed, and the store in it is opened and read.
+//!
+//! `GRAPHDECK_ROUNDS=100 cargo test --test it power -- --nocapture` cuts the power a hundred times.
+
+#![cfg(target_os = "linux")]
+
+use crate::support::deck::{Project, Signal};
+use crate::support::load::{Load, assert_kept, echo, moment};
+use crate::support::{left_out, rounds};
+use graphdeck::store::journal::Journal;
+use graphdeck::store::takes::Takes;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The size of the disk, of which only what is written takes room.
+const DISK: u64 = 1 << 30;
+/// How long the disk has for what was asked of it before the machine stopped.
+const SETTLED: Duration = Duration::from_millis(400);
+/// How long clients record before the power is cut, at most.
+const LONGEST: Duration = Duration::from_millis(1700);
+/// After so many cuts of its power a store is made anew: the first cut meets one in its first session.
+const CUTS: usize = 4;
+const SIZES: std::ops::Range<usize> = 1 << 10..1 << 20;
+
+/// Runs a program, and tells whether it did what it should, and what it said if not.
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output().map_err(|why| format!("{program}: {why}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}
+
+/// A file system in a file, mounted until it is dropped.
+struct Disk {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+impl Disk {
+    fn mounted(image: PathBuf, at: PathBuf) -> Result<Self, String> {
+        fs::create_dir_all(&at).unwrap();
+        run("mount", &["-o", "loop", image.to_str().unwrap(), at.to_str().unwrap()])?;
+        Ok(Self { image, at })
+    }
+
+    fn empty(dir: &Path) -> Result<Self, String> {
+        let image = dir.join("disk");
+        File::create(&image).unwrap().set_len(DISK).unwrap();
+        run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()])?;
+        Self::mounted(image, dir.join("mounted"))
+    }
+
+    /// What is on the disk when the power goes; the rest is lost with the machine.
+    fn copied(&self) -> PathBuf {
+        let copy = self.image.with_extension("copy");
+        run("cp", &["--sparse=always", self.image.to_str().unwrap(), copy.to_str().unwrap()]).unwrap();
+        copy
+    }
+
+    /// The disk as it was when it was copied.
+    fn restarted(self, copy: &Path) -> Self {
+        let (image, at) = (self.image.clone(), self.at.clone());
+        drop(self);
+        fs::rename(copy, &image).unwrap();
+        Self::mounted(image, at).unwrap()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Where a test has failed something may still be open on it.
+        let at = self.at.to_str().unwrap();
+        if run("umount", &[at]).is_err() {
+            let _ = run("umount", &["--lazy", at]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_a_power_cut() {
+    let (project, graph) = (Project::new(), echo().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let mut disk = match Disk::empty(project.path()) {
+        Ok(disk) => disk,
+        Err(why) => return left_out(&format!("no disk can be mounted here ({why})")),
+    };
+    let (rounds, begun, mut acknowledged) = (rounds(2), Instant::now(), 0);
+    for round in 0..rounds {
+        if round > 0 && round % CUTS == 0 {
+            drop(disk);
+            disk = Disk::empty(project.path()).unwrap();
+        }
+        let store = disk.at.join("store");
+        let deck = project.record("cut", &graph, &["--store", store.to_str().unwrap()]);
+        let load = Load::start(&deck, &ca_pem, round, &SIZES);
+        load.wait_for(1).await;
+        // The moment is the chance that this test is about.
+        tokio::time::sleep(moment(LONGEST, ("cut", round))).await;
+        deck.signal(Signal::STOP);
+        tokio::time::sleep(SETTLED).await;
+        let copy = disk.copied();
+        let ended = deck.killed();
+        assert!(!ended.contains("not recorded"), "{ended}");
+        let told = load.end().await;
+        disk = disk.restarted(&copy);
+
+        let journal = Journal::open(&store).unwrap_or_else(|fault| panic!("round {round}: {fault}"));
+        let takes = journal.takes().unwrap();
+        assert_kept(&journal, takes.last().unwrap().id, &told);
+        // Only the last one is looked into: without the others the disk lasts.
+        takes.iter().rev().skip(1).for_each(|take| journal.remove(take.id).unwrap());
+        acknowledged += told.len();
+    }
+    let took = begun.elapsed().as_secs();
+    eprintln!("{rounds} power cuts in {took} s: {acknowledged} exchanges acknowledged, none lost, no panic");
+}
