@@ -61,7 +61,9 @@ fn temporary_file(dir: &Path, private: bool) -> io::Result<tempfile::NamedTempFi
 /// Removes the temporary files in `dir` whose process has ended in the middle: nobody holds their locks.
 fn remove_abandoned(dir: &Path) {
     for file in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if !file.file_name().to_string_lossy().starts_with(TEMPORARY) || !file.file_type().is_ok_and(|kind| kind.is_file()) {
+        if !file.file_name().to_string_lossy().starts_with(TEMPORARY)
+            || !file.file_type().is_ok_and(|kind| kind.is_file())
+        {
             continue;
         }
         // What cannot be removed does no harm but to take room.

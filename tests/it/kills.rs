@@ -43,7 +43,8 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         tokio::time::sleep(moment(LONGEST, ("killed", round))).await;
         deck.kill();
         let told = load.end().await;
-        let journal = Journal::open(&project.file(".graphdeck")).unwrap_or_else(|fault| panic!("round {round}: {fault}"));
+        let journal =
+            Journal::open(&project.file(".graphdeck")).unwrap_or_else(|fault| panic!("round {round}: {fault}"));
         let takes = journal.takes().unwrap();
         assert_kept(&journal, takes.last().unwrap().id, &told);
         if round % 4 == 0 {
@@ -120,7 +121,9 @@ async fn a_kill_while_importing_leaves_the_old_cassette_or_the_new() {
     let cassette = |name: &str| {
         let exchange = |n: usize| {
             let text = format!("{name} {n} {}", "x".repeat(1000));
-            format!(r#"{{"request":{{"method":"GET","url":"https://graph.microsoft.com/v1.0/{name}/{n}"}},"response":{{"status":200,"body":{{"text":"{text}"}}}}}}"#)
+            format!(
+                r#"{{"request":{{"method":"GET","url":"https://graph.microsoft.com/v1.0/{name}/{n}"}},"response":{{"status":200,"body":{{"text":"{text}"}}}}}}"#
+            )
         };
         let exchanges: Vec<String> = (0..2000).map(exchange).collect();
         format!(r#"{{"graphdeck":1,"ids":{{}},"exchanges":[{}]}}"#, exchanges.join(","))

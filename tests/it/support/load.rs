@@ -81,11 +81,6 @@ impl Load {
         }
     }
 
-    /// Whose answers were seen to their end so far, and how large they are.
-    pub fn told(&self) -> HashMap<String, usize> {
-        self.told.lock().unwrap().clone()
-    }
-
     /// Waits until every client was refused, and returns whose answers were seen to their end.
     pub async fn end(self) -> HashMap<String, usize> {
         self.clients.join_all().await;
