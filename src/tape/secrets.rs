@@ -106,13 +106,14 @@ impl Secrets {
         let escaped = on(&ESCAPED_MEMBER).then(|| (ESCAPED_MEMBER.to_owned(), ESCAPED.replace("{members}", &members)));
         let patterns: Vec<String> = rules.iter().chain(&escaped).map(|(_, pattern)| bytewise(pattern)).collect();
         let headers = HEADERS.into_iter().filter(on).chain(changes.headers.iter().map(String::as_str));
-        let headers = headers.map(|name| Regex::new(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*"))));
+        let headers =
+            headers.map(|name| Regex::new(&bytewise(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*")))));
         Ok(Self(Arc::new(Search {
             headers: headers.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
             any: RegexSet::new(&patterns)?,
             each: patterns[..rules.len()].iter().map(|pattern| Regex::new(pattern)).collect::<Result<_, _>>()?,
-            member: escaped.map(|_| Regex::new(&format!("(?i)^(?:{members})$"))).transpose()?,
+            member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
         })))
     }
 
