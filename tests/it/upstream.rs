@@ -75,6 +75,7 @@ async fn errors_of_graph_are_recorded_as_much_as_its_answers() {
     })
     .await;
     let project = Project::new();
+    project.write("config.toml", "[replay]\nretry_after = \"recorded\"\n");
     let ca_pem = project.run(&["ca"]).stdout;
     let ask_all = async |deck: &Deck<'_>| {
         let client = through(deck, &ca_pem);
