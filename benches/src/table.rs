@@ -1,0 +1,1 @@
+//! What was measured, as a Markdown table and as JSON.
