@@ -8,6 +8,7 @@ use memchr::memmem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How a client gets to the server.
@@ -32,6 +33,8 @@ pub(crate) struct Load {
     pub(crate) seconds: f64,
     /// The server's process.
     pub(crate) pid: Option<u32>,
+    /// After how many requests each client ends of itself.
+    pub(crate) each: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +65,7 @@ pub(crate) fn command(arguments: &Arguments) -> Result<(), Fault> {
         answers: arguments.has("answers"),
         seconds: arguments.or("seconds", 2.0)?,
         pid: if arguments.has("pid") { Some(arguments.needed("pid")?) } else { None },
+        each: u64::MAX,
     };
     let it = load.run()?;
     println!(
@@ -101,14 +105,7 @@ impl Load {
     /// Runs the load: a while to warm up, then the time that is measured.
     pub(crate) fn run(&self) -> Result<Measured, Fault> {
         let phase = Arc::new(AtomicU8::new(WARMING));
-        // As many as the server's threads, so that the driver is never what all wait for.
-        let threads = self.connections.min(std::thread::available_parallelism()?.get() as u64);
-        let clients: Vec<_> = (0..threads)
-            .map(|thread| {
-                let (load, phase) = (self.clone(), Arc::clone(&phase));
-                std::thread::spawn(move || runtime()?.block_on(load.clients(thread, threads, &phase)))
-            })
-            .collect();
+        let clients = self.spawn(&phase)?;
         let cpu = || self.pid.map_or(Ok(0), process::cpu);
         std::thread::sleep(Duration::from_secs_f64((self.seconds / 4.0).min(1.0)));
         let (began, before) = (Instant::now(), cpu()?);
@@ -134,6 +131,24 @@ impl Load {
             resident,
             peak,
         })
+    }
+
+    /// Lets every client send all that it may send, as fast as it can.
+    pub(crate) fn send_all(&self) -> Result<(), Fault> {
+        for client in self.spawn(&Arc::new(AtomicU8::new(MEASURING)))? {
+            client.join().map_err(|_| "a client panicked")??;
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, phase: &Arc<AtomicU8>) -> Result<Vec<JoinHandle<Result<Vec<u32>, Fault>>>, Fault> {
+        // As many as the server's threads, so that the driver is never what all wait for.
+        let threads = self.connections.min(std::thread::available_parallelism()?.get() as u64);
+        let start = |thread| {
+            let (load, phase) = (self.clone(), Arc::clone(phase));
+            std::thread::spawn(move || runtime()?.block_on(load.clients(thread, threads, &phase)))
+        };
+        Ok((0..threads).map(start).collect())
     }
 
     async fn clients(self, thread: u64, threads: u64, phase: &Arc<AtomicU8>) -> Result<Vec<u32>, Fault> {
@@ -168,7 +183,7 @@ impl Load {
             let elapsed = began.elapsed();
             expect(answer.status, answer.body, user, self.answers && series.sent.is_multiple_of(64))?;
             let closes = answer.closes;
-            if !took(&mut times, before, &phase, elapsed) {
+            if !took(&mut times, before, &phase, elapsed) || series.sent >= self.each {
                 return Ok(times);
             }
             if closes {
@@ -197,7 +212,7 @@ impl Load {
             };
             let elapsed = began.elapsed();
             expect(status, &body, user, self.answers && series.sent.is_multiple_of(64))?;
-            if !took(&mut times, before, &phase, elapsed) {
+            if !took(&mut times, before, &phase, elapsed) || series.sent >= self.each {
                 return Ok(times);
             }
         }

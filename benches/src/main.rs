@@ -3,10 +3,13 @@
 mod arguments;
 mod compare;
 mod disk;
+mod fleet;
 mod h1;
 mod h2;
 mod limit;
 mod load;
+mod machine;
+mod pipeline;
 mod process;
 mod table;
 mod tape;
@@ -18,7 +21,7 @@ use arguments::Arguments;
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "\
-yardstick compare --deck FILE --out DIR [--rounds N] [--seconds S] [--only TEXT,…] [--million]
+yardstick compare --deck FILE --out DIR [--rounds N] [--seconds S] [--only TEXT;…] [--million] [--peers SCRIPT,…]
 yardstick load --address ADDR [--via plain|tls|connect] [--http2] [--connections N] [--users N] [--recorded] [--seconds S] [--pid PID]
 yardstick tape --users N --out FILE
 yardstick limit plain|tls|connect|upstream [--answer FILE] [--certificate FILE]

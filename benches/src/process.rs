@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -35,6 +36,40 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn finish(mut self) -> Result<Ended, Fault> {
+        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        watch(&mut self.child)
+    }
+}
+
+/// How long a program took, and the most it had in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) seconds: f64,
+    pub(crate) peak: u64,
+}
+
+/// Runs a program to its end, which has to be a good one.
+pub(crate) fn run(command: &mut Command) -> Result<Ended, Fault> {
+    watch(&mut command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+fn watch(child: &mut Child) -> Result<Ended, Fault> {
+    let (began, mut peak) = (Instant::now(), 0);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let seconds = began.elapsed().as_secs_f64();
+            return if status.success() {
+                Ok(Ended { seconds, peak })
+            } else {
+                Err(format!("it ended with {status}").into())
+            };
+        }
+        peak = memory(child.id()).map_or(peak, |(_, now)| now.max(peak));
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
