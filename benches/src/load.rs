@@ -44,6 +44,9 @@ pub(crate) struct Measured {
     pub(crate) p99_us: f64,
     /// The server's CPU time per request.
     pub(crate) cpu_us: f64,
+    /// What all cores would answer in a second, if nothing else ran on them: their number by the CPU time of server and
+    /// driver per request. It stays the same on a busy machine, as requests/s does not.
+    pub(crate) capacity: f64,
     pub(crate) resident: u64,
     pub(crate) peak: u64,
 }
@@ -69,8 +72,9 @@ pub(crate) fn command(arguments: &Arguments) -> Result<(), Fault> {
     };
     let it = load.run()?;
     println!(
-        "{:.0} requests/s, median {:.1} µs, p99 {:.1} µs, server CPU {:.2} µs per request, resident {:.1} MiB (peak {:.1})",
+        "{:.0} requests/s (capacity {:.0}), median {:.1} µs, p99 {:.1} µs, server CPU {:.2} µs per request, resident {:.1} MiB (peak {:.1})",
         it.per_second,
+        it.capacity,
         it.median_us,
         it.p99_us,
         it.cpu_us,
@@ -106,7 +110,7 @@ impl Load {
     pub(crate) fn run(&self) -> Result<Measured, Fault> {
         let phase = Arc::new(AtomicU8::new(WARMING));
         let clients = self.spawn(&phase)?;
-        let cpu = || self.pid.map_or(Ok(0), process::cpu);
+        let cpu = || Ok::<_, Fault>((self.pid.map_or(Ok(0), process::cpu)?, process::cpu(std::process::id())?));
         std::thread::sleep(Duration::from_secs_f64((self.seconds / 4.0).min(1.0)));
         let (began, before) = (Instant::now(), cpu()?);
         phase.store(MEASURING, Ordering::Relaxed);
@@ -122,12 +126,16 @@ impl Load {
             return Err("no request was answered in time".into());
         }
         times.sort_unstable();
+        let each = |after: u64, before: u64| (after - before) as f64 / 1000.0 / times.len() as f64;
+        let (cpu_us, driver_us) = (each(after.0, before.0), each(after.1, before.1));
+        let cores = std::thread::available_parallelism()?.get() as f64;
         let share = |share: f64| f64::from(times[((times.len() - 1) as f64 * share) as usize]) / 1000.0;
         Ok(Measured {
             per_second: times.len() as f64 / elapsed.as_secs_f64(),
             median_us: share(0.5),
             p99_us: share(0.99),
-            cpu_us: (after - before) as f64 / 1000.0 / times.len() as f64,
+            cpu_us,
+            capacity: cores * 1e6 / (cpu_us + driver_us),
             resident,
             peak,
         })

@@ -56,10 +56,12 @@ impl Compared {
         let pair = |field: fn(&Measured) -> f64| format!("{:.0} / {:.0}", self.of(1, field), self.of(0, field));
         let cpu = |it: &Measured| it.cpu_us;
         format!(
-            "| {} | {} | {:.2} | {} | {} | {:.2} | {:.1} / {:.1} | {:.2} | {:.0} |",
+            "| {} | {} | {:.2} | {} | {:.2} | {} | {} | {:.2} | {:.1} / {:.1} | {:.2} | {:.0} |",
             self.name,
             pair(|it| it.per_second),
             self.ratio(|it| it.per_second),
+            pair(|it| it.capacity),
+            self.ratio(|it| it.capacity),
             pair(|it| it.median_us),
             pair(|it| it.p99_us),
             self.ratio(|it| it.p99_us),
@@ -73,7 +75,7 @@ impl Compared {
     fn json(&self) -> Value {
         let side = |it: &Measured| {
             json!({
-                "requests_per_second": it.per_second, "median_us": it.median_us, "p99_us": it.p99_us,
+                "requests_per_second": it.per_second, "capacity_per_second": it.capacity, "median_us": it.median_us, "p99_us": it.p99_us,
                 "cpu_us_per_request": it.cpu_us, "resident_bytes": it.resident, "peak_bytes": it.peak,
             })
         };
@@ -83,6 +85,7 @@ impl Compared {
             "scenario": self.name,
             "ratios": {
                 "requests_per_second": self.ratio(|it| it.per_second),
+                "capacity": self.ratio(|it| it.capacity),
                 "p99": self.ratio(|it| it.p99_us),
                 "cpu_per_request": self.ratio(|it| it.cpu_us),
             },
@@ -121,8 +124,8 @@ impl Report {
             }
             let _ = writeln!(
                 text,
-                "| {title} | requests/s | ratio | median µs | p99 µs | ratio | CPU µs per request | ratio | peak MiB |\n\
-                 |---|---|---|---|---|---|---|---|---|"
+                "| {title} | requests/s | ratio | capacity | ratio | median µs | p99 µs | ratio | CPU µs per request | ratio | peak MiB |\n\
+                 |---|---|---|---|---|---|---|---|---|---|---|"
             );
             for row in rows {
                 let _ = writeln!(text, "{}", row.row());
