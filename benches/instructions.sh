@@ -46,12 +46,27 @@ count() {
     sed -n 's/.*Collected : //p' "$log"
 }
 
+# What each function took per POST, itself or with all that it calls: the difference of two runs.
+functions() {
+    table() {
+        callgrind_annotate --threshold=100 --inclusive="$1" "$2" 2>/dev/null |
+            sed -n 's/^ *\([0-9,]*\) (.*%)  *\(.*\)$/\1\t\2/p' |
+            sed 's/ \[[^]]*\]$//; s/\t[^\t]*\/\([^:/]*\):/\t/; s/\t???:/\t/'
+    }
+    { table "$1" "$dir/out.2000" | sed 's/^/-\t/'; table "$1" "$dir/out.4000" | sed 's/^/+\t/'; } |
+        awk -F'\t' '{ gsub(",", "", $2); sum[$3] += ($1 == "+" ? $2 : -$2) }
+            END { for (f in sum) if (sum[f] >= 800000) printf "%8d  %s\n", sum[f] / 2000, f }' | sort -rn | cut -c1-150
+}
+
 count 1 >/dev/null # makes the certificate, which no other run is to count
 few=$(count 2000)
 many=$(count 4000)
 now=$(((many - few) / 2000))
 if [ "${1:-}" = --profile ]; then
-    callgrind_annotate --threshold=85 "$dir/out.4000" | cut -c1-180
+    printf '%s\n' '== itself'
+    functions no
+    printf '%s\n' '== with all that it calls'
+    functions yes
 fi
 if [ "${1:-}" = --update ]; then
     echo "$now" >"$figure"

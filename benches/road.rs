@@ -92,7 +92,9 @@ fn matched_and_spoken(bencher: Bencher<'_, '_>) {
 fn matched_and_spoken_with_ids_never_seen(bencher: Bencher<'_, '_>) {
     let player = player();
     let mut number = numbers();
-    bencher.with_inputs(|| player.taped(owned(number()))).bench_local_values(|request| player.answer(&request).unwrap());
+    bencher
+        .with_inputs(|| player.taped(owned(number())))
+        .bench_local_values(|request| player.answer(&request).unwrap());
 }
 
 #[divan::bench]

@@ -79,7 +79,8 @@ impl Connection {
         }
         let (head, body) = (&self.buffer[..head], &self.buffer[head..head + length]);
         let status = std::str::from_utf8(&head[9..12])?.parse()?;
-        let closes = memmem::find(head, b"\r\nconnection: close").is_some();
+        let closes =
+            [&b"\r\nconnection: close"[..], b"\r\nConnection: close"].iter().any(|it| memmem::find(head, it).is_some());
         Ok(Answer { status, closes, head, body })
     }
 }
