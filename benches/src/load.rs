@@ -101,6 +101,9 @@ pub(crate) fn send(arguments: &Arguments) -> Result<(), Fault> {
     })
 }
 
+/// A thread of clients, and the times of their exchanges in nanoseconds.
+type Client = JoinHandle<Result<Vec<u32>, Fault>>;
+
 const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
 const OVER: u8 = 2;
@@ -149,7 +152,7 @@ impl Load {
         Ok(())
     }
 
-    fn spawn(&self, phase: &Arc<AtomicU8>) -> Result<Vec<JoinHandle<Result<Vec<u32>, Fault>>>, Fault> {
+    fn spawn(&self, phase: &Arc<AtomicU8>) -> Result<Vec<Client>, Fault> {
         // As many as the server's threads, so that the driver is never what all wait for.
         let threads = self.connections.min(std::thread::available_parallelism()?.get() as u64);
         let start = |thread| {
