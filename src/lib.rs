@@ -20,6 +20,8 @@
 //!   library.rs           the commands on cassettes
 //!   scanning.rs          what should not be in a cassette
 //!   importing.rs         files of other tools, made into cassettes
+//!   diffing.rs           what changed between two cassettes
+//!   verifying.rs         whether Graph still answers as it was recorded
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
@@ -115,6 +117,10 @@
 //!   mint.rs              sealed ids: derived GUIDs that say what they stand for
 //!   miss.rs              why nothing answers
 //!   differences.rs       where a request differs from a recorded one
+//!   renaming.rs          where two exchanges differ, ids aside
+//!   volatile.rs          what of an answer differs each time
+//!   verification.rs      whether Graph answers today as on tape
+//!   pairing.rs           which exchange of one cassette is which of another
 //!   schema.rs            what a valid userStatus is
 //!   request_text.rs      requests that people write or copy
 //!   adapting.rs          waits and challenges, made fit for a replay
