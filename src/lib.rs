@@ -1,6 +1,6 @@
 //! Graphdeck records what a program says to Microsoft Graph and answers it offline, with ids that fit the run.
 //!
-//! This page is the map: the floors, the five promises, and the walk of one request. There is nothing else here.
+//! For Rust tests there is [`Deck`]. This page is the map: the floors, the five promises, and the walk of one request.
 //!
 //! # The floors
 //!
@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! main.rs              the program: arguments in, exit code out
+//! deck.rs              the library's door: a replay within a Rust test
 //! cli/                 the command line: flags and environment over the settings
 //!   arguments.rs         what it may say
 //! app/                 puts the rooms together and runs them
@@ -155,6 +156,7 @@ pub mod app;
 pub mod child;
 pub mod cli;
 pub mod config;
+pub mod deck;
 pub mod formats;
 pub mod platform;
 pub mod proxy;
@@ -162,3 +164,5 @@ pub mod session;
 pub mod store;
 pub mod tape;
 pub mod wire;
+
+pub use deck::Deck;

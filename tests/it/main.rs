@@ -21,6 +21,7 @@ mod control;
 mod crash;
 mod diffs;
 mod documented;
+mod embedded;
 mod formats;
 mod fronts;
 mod ids;
