@@ -1,6 +1,6 @@
 //! Graphdeck records what a program says to Microsoft Graph and answers it offline, with ids that fit the run.
 //!
-//! This page is the map: the floors, the five promises, and the walk of one request. There is nothing else here.
+//! For Rust tests there is [`Deck`]. This page is the map: the floors, the five promises, and the walk of one request.
 //!
 //! # The floors
 //!
@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! main.rs              the program: arguments in, exit code out
+//! deck.rs              the library's door: a replay within a Rust test
 //! cli/                 the command line: flags and environment over the settings
 //!   arguments.rs         what it may say
 //! app/                 puts the rooms together and runs them
@@ -20,6 +21,8 @@
 //!   library.rs           the commands on cassettes
 //!   scanning.rs          what should not be in a cassette
 //!   importing.rs         files of other tools, made into cassettes
+//!   diffing.rs           what changed between two cassettes
+//!   verifying.rs         whether Graph still answers as it was recorded
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
@@ -115,6 +118,10 @@
 //!   mint.rs              sealed ids: derived GUIDs that say what they stand for
 //!   miss.rs              why nothing answers
 //!   differences.rs       where a request differs from a recorded one
+//!   renaming.rs          where two exchanges differ, ids aside
+//!   volatile.rs          what of an answer differs each time
+//!   verification.rs      whether Graph answers today as on tape
+//!   pairing.rs           which exchange of one cassette is which of another
 //!   schema.rs            what a valid userStatus is
 //!   request_text.rs      requests that people write or copy
 //!   adapting.rs          waits and challenges, made fit for a replay
@@ -149,6 +156,7 @@ pub mod app;
 pub mod child;
 pub mod cli;
 pub mod config;
+pub mod deck;
 pub mod formats;
 pub mod platform;
 pub mod proxy;
@@ -156,3 +164,5 @@ pub mod session;
 pub mod store;
 pub mod tape;
 pub mod wire;
+
+pub use deck::Deck;

@@ -6,6 +6,7 @@ use crate::platform;
 use crate::tape::graph;
 use crate::wire::authority::Authority;
 use crate::wire::root::{self, Root};
+use std::path::Path;
 use time::OffsetDateTime;
 
 /// Opens the certificate authority, and sees that it is good for every host that the settings let the deck open.
@@ -48,6 +49,11 @@ pub fn renew(config: &Config) -> Result<Authority, Fault> {
         "trust it wherever the old one was trusted, and remove the old one there; a deck that runs keeps the old one to its end",
     );
     Ok(Authority::new(root)?)
+}
+
+/// An authority of its own, kept in `dir`, that nobody trusts yet.
+pub(super) fn fresh(config: &Config, dir: &Path) -> Result<Authority, Fault> {
+    Ok(Authority::new(Root::open(dir, &opened(config), OffsetDateTime::now_utc())?)?)
 }
 
 /// The hosts that the deck opens with these settings.

@@ -8,7 +8,7 @@ use crate::formats::{File, Left, Origin};
 use crate::tape::cassette::Cassette;
 use crate::tape::exchange::{Exchange, Headers};
 use crate::tape::secrets::Secrets;
-use crate::tape::{redact, scribe};
+use crate::tape::{batch, redact, scribe};
 use crate::wire::coding;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -31,12 +31,14 @@ pub(super) fn cassette(config: &Config, path: &Path, text: &str) -> Result<(Cass
     let mut taped = Vec::new();
     for (number, exchange) in std::mem::take(&mut found.exchanges) {
         let (method, url) = (exchange.request.method.clone(), exchange.request.url());
-        match decoded(exchange, config.body_limit) {
-            Ok(exchange) => {
-                let one = scribe::tape_exchange(exchange, config.rules.secrets());
-                // What a cassette cannot hold is told by its entry.
-                scribe::row(&one).map_err(|why| fault(format!("taken for {format}: entry {number}: {why}")))?;
-                taped.push(one);
+        match standing_alone(exchange, config.body_limit) {
+            Ok(parts) => {
+                for one in parts {
+                    let one = scribe::tape_exchange(one, config.rules.secrets());
+                    // What a cassette cannot hold is told by its entry.
+                    scribe::row(&one).map_err(|why| fault(format!("taken for {format}: entry {number}: {why}")))?;
+                    taped.push(one);
+                }
             }
             Err(why) => found.left.push(Left { entry: number, method, url, why, whole: true }),
         }
@@ -59,6 +61,13 @@ pub(super) fn cassette(config: &Config, path: &Path, text: &str) -> Result<(Cass
     };
     let lost: HashSet<_> = found.left.iter().filter(|left| left.whole).map(|left| left.entry).collect();
     Ok((cassette, format!(", taken for {format}: {} of {} entries{left}", found.entries - lost.len(), found.entries)))
+}
+
+/// What an entry holds: its exchange, or of a batch each part that was answered, since a replay opens every batch.
+fn standing_alone(exchange: Exchange, limit: usize) -> Result<Vec<Exchange>, String> {
+    let exchange = decoded(exchange, limit)?;
+    let parts = batch::exchanges(&exchange).unwrap_or_else(|| vec![exchange]);
+    if parts.is_empty() { Err("no request of this batch has an answer in it".to_owned()) } else { Ok(parts) }
 }
 
 /// An exchange whose bodies are as they were meant. Some tools keep them as they came, and others decode them and keep

@@ -1,6 +1,7 @@
 //! Puts the rooms together and runs them; the one place that knows them all.
 
 pub mod certificates;
+pub mod diffing;
 pub mod explain;
 mod importing;
 pub mod library;
@@ -10,6 +11,7 @@ pub mod run;
 mod scanning;
 mod sealing;
 mod telling;
+pub mod verifying;
 
 use crate::store::{cassettes, takes};
 use crate::wire::{authority, root};

@@ -8,9 +8,9 @@ use crate::config::{self, Config};
 use crate::platform::{self, Signals};
 use crate::proxy::front::{Front, Hosts, Limits, SignIn};
 use crate::proxy::server;
-use crate::session::report::Mode;
+use crate::session::report::{Mode, Report};
 use crate::session::sessions::Sessions;
-use crate::store::cassettes::Cassettes;
+use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::tape::graph;
 use crate::tape::route::Route;
@@ -90,6 +90,44 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
     end(&front.sessions, &opening, &run, strict, ended).await
 }
 
+/// A replay that serves as long as its runtime lives.
+pub(crate) struct Served {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    front: Arc<Front>,
+}
+
+impl Served {
+    /// Who signs its certificates.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.front.authority
+    }
+
+    /// What has happened so far.
+    pub(crate) fn report(&self) -> Report {
+        self.front.sessions.report()
+    }
+}
+
+/// Replays a cassette under a root of its own, which it keeps in `root`.
+///
+/// # Errors
+/// When there is no such cassette, or the replay cannot start.
+pub(crate) async fn serve_replay(config: Config, cassette: &str, root: &Path) -> Result<Served, Fault> {
+    let cassettes = Cassettes::new(config.cassettes.clone());
+    if !cassettes.contains(cassette)? {
+        return Err(cassettes::Fault::Missing { path: cassettes.path(cassette)?, others: cassettes.names()? }.into());
+    }
+    let authority = certificates::fresh(&config, root)?;
+    let listener = listen(&config.listen, false).await?;
+    let address = listener.local_addr().map_err(Fault::System)?;
+    let opening = Opening::new(config.clone(), Mode::Replay, cassette, None);
+    let first = opening.first().await?;
+    let front = front(&config, authority, Sessions::start(Mode::Replay, cassette, Box::new(opening), first));
+    tokio::spawn(server::serve(listener, Arc::clone(&front), std::future::pending()));
+    Ok(Served { address, front })
+}
+
 /// Seals what was recorded, tells what happened, and settles the exit code.
 async fn end(sessions: &Sessions, opening: &Opening, run: &Run, strict: bool, ended: Ended) -> Result<u8, Fault> {
     if let Ended::AtOnce(signal) = ended {
@@ -150,7 +188,8 @@ fn limits(config: &config::Limits) -> Limits {
     }
 }
 
-fn upstream(config: &Config) -> Result<Upstream, Fault> {
+/// The way to Graph.
+pub(super) fn upstream(config: &Config) -> Result<Upstream, Fault> {
     let extra_roots = match &config.upstream_ca {
         None => Vec::new(),
         Some(path) => read_roots(path)?,

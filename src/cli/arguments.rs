@@ -84,7 +84,9 @@ pub(super) enum Command {
         /// A raw HTTP request, a .http file, or a miss out of a report; - for standard input
         file: PathBuf,
     },
-    /// List, show, export, import, check and remove cassettes
+    /// Ask Graph again what is on tape, and say where it answers otherwise today: graphdeck verify my-run --send
+    Verify(Verify),
+    /// List, show, compare, export, import, check and remove cassettes
     Cassette {
         #[command(subcommand)]
         command: CassetteCommand,
@@ -120,13 +122,40 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Recording {
+pub(super) struct Verify {
+    /// The cassette, such as my-run
+    pub(super) name: String,
+    /// Send what only reads; without it nothing is sent, and what would be is listed. GRAPHDECK_TOKEN holds the token
+    #[arg(long)]
+    pub(super) send: bool,
+    /// With --send, send also what may change something: POST, PATCH, PUT, DELETE
+    #[arg(long)]
+    pub(super) allow_writes: bool,
+    /// A header for every request, such as 'ConsistencyLevel: eventual' (repeatable)
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(super) header: Vec<String>,
+    #[command(flatten)]
+    pub(super) network: Network,
+    /// Print it for programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// How Graph is reached.
+#[derive(Debug, Args)]
+pub(super) struct Network {
     /// Connect to ADDR instead of resolving HOST, such as graph.microsoft.com=127.0.0.1:9443 (repeatable)
     #[arg(long, value_name = "HOST=ADDR", env = "GRAPHDECK_CONNECT_TO", value_delimiter = ',')]
     pub(super) connect_to: Vec<String>,
     /// PEM roots to trust for the upstream besides the system's, such as corporate-ca.pem
     #[arg(long, value_name = "FILE", env = "GRAPHDECK_UPSTREAM_CA")]
     pub(super) upstream_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Recording {
+    #[command(flatten)]
+    pub(super) network: Network,
     /// Leave recorded ids out, so that recording the same again gives the same file: record my-run --no-recorded-ids
     #[arg(long, env = "GRAPHDECK_NO_RECORDED_IDS", value_parser = truth)]
     pub(super) no_recorded_ids: bool,
@@ -160,6 +189,9 @@ pub(super) enum CassetteCommand {
         /// The same as --format http
         #[arg(long, conflicts_with = "format")]
         http: bool,
+        /// The same as --format har
+        #[arg(long, conflicts_with_all = ["format", "http"])]
+        har: bool,
         /// Write it to a file instead, such as my-run.json, my-run.har or my-run.http
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -174,6 +206,19 @@ pub(super) enum CassetteCommand {
         /// Replace a cassette of that name: cassette import run.json --force
         #[arg(long)]
         force: bool,
+    },
+    /// Say what changed from one cassette to another, ids aside: graphdeck cassette diff my-run new-run
+    Diff {
+        /// The older one: a name, or a file that ends in .json
+        one: PathBuf,
+        /// The newer one, such as new-run or /tmp/my-run.json
+        other: PathBuf,
+        /// Compare also what rules let differ, and what differs each time, such as times and tags of versions
+        #[arg(long)]
+        exact: bool,
+        /// Print it for programs
+        #[arg(long)]
+        json: bool,
     },
     /// See that cassettes can be used: all, or these files, such as cassettes/my-run.json
     Check {

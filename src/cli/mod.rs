@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use crate::app::{self, Fault, certificates, explain, library, run};
+use crate::app::{self, Fault, certificates, diffing, explain, library, run, verifying};
 use crate::config::{self, Config};
 use crate::platform;
 use crate::session::report::Mode;
@@ -56,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
             put(None, &text)?;
             Ok(u8::from(!answered))
         }
+        Command::Verify(wish) => verify(config, wish),
         Command::Cassette { command } => cassette(&config, command),
         Command::Ca { out, renew } => {
             let authority = if renew { certificates::renew(&config)? } else { certificates::open(&config)? };
@@ -71,14 +72,20 @@ fn record(
     mode: Mode,
     append: bool,
 ) -> Result<u8, Fault> {
-    for entry in &recording.connect_to {
-        let (host, address) = config::parse_connect_to(entry).map_err(flag("--connect-to or GRAPHDECK_CONNECT_TO"))?;
-        config.connect_to.insert(host, address);
-    }
-    config.upstream_ca = recording.upstream_ca.or(config.upstream_ca);
+    let arguments::Recording { network, all, no_recorded_ids } = recording;
+    network.settle(&mut config)?;
     let run = run.settle(&mut config, mode)?;
-    let arguments::Recording { all, no_recorded_ids, .. } = recording;
     block_on(run::run(config, run::Run { all, append, no_recorded_ids, ..run }))
+}
+
+fn verify(mut config: Config, wish: arguments::Verify) -> Result<u8, Fault> {
+    let arguments::Verify { name, send, allow_writes, header, network, json } = wish;
+    network.settle(&mut config)?;
+    let wish = verifying::Wish { send, writes: allow_writes, headers: header, json };
+    block_on(async {
+        let (text, code) = verifying::verify(&config, &name, &wish).await?;
+        put(None, &text).map(|()| code)
+    })
 }
 
 /// A run in CI that would reach Graph is mostly a mistake: what is missing should fail there.
@@ -99,6 +106,19 @@ impl From<Format> for library::Export {
             Format::Har => Self::Har,
             Format::Http => Self::Http,
         }
+    }
+}
+
+impl arguments::Network {
+    /// Flags and environment over the settings.
+    fn settle(self, config: &mut Config) -> Result<(), Fault> {
+        for entry in &self.connect_to {
+            let parsed = config::parse_connect_to(entry).map_err(flag("--connect-to or GRAPHDECK_CONNECT_TO"));
+            let (host, address) = parsed?;
+            config.connect_to.insert(host, address);
+        }
+        config.upstream_ca = self.upstream_ca.or(config.upstream_ca.take());
+        Ok(())
     }
 }
 
@@ -129,11 +149,12 @@ fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
         CassetteCommand::Ls => put(None, &library::list(config)?)?,
         CassetteCommand::Show { name, ids: false } => put(None, &library::show(config, &name)?)?,
         CassetteCommand::Show { name, ids: true } => put(None, &library::show_ids(config, &name)?)?,
-        CassetteCommand::Export { name, take, format, http, out } => {
+        CassetteCommand::Export { name, take, format, http, har, out } => {
             let ending = out.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
             let format = match (format, ending) {
                 (Some(format), _) => format,
                 (None, _) if http => Format::Http,
+                (None, _) if har => Format::Har,
                 (None, Some("har")) => Format::Har,
                 (None, Some("http" | "rest")) => Format::Http,
                 (None, _) => Format::Graphdeck,
@@ -141,6 +162,11 @@ fn cassette(config: &Config, command: CassetteCommand) -> Result<u8, Fault> {
             put(out, &library::export(config, &name, take, format.into())?)?;
         }
         CassetteCommand::Import { file, name, force } => put(None, &library::import(config, &file, name, force)?)?,
+        CassetteCommand::Diff { one, other, exact, json } => {
+            let (text, same) = diffing::diff(config, [&one, &other], exact, json)?;
+            put(None, &text)?;
+            return Ok(u8::from(!same));
+        }
         CassetteCommand::Check { files } => {
             let (text, good) = library::check(config, &files)?;
             put(None, &text)?;

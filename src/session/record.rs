@@ -248,19 +248,9 @@ impl Recorder {
 
     /// What is written down of an exchange: itself, or of a batch the parts that routes select and Graph answered.
     fn exchanges(&self, exchange: Exchange, target: &Target) -> Vec<Exchange> {
-        let Exchange { request, response } = &exchange;
-        let parts = match batch::is_batch(&request.method, request.path()) {
-            true => batch::parts(request).ok(),
-            false => None,
-        };
-        let Some(parts) = parts else {
-            let selected = self.selects(&request.method, request.path(), target);
-            return if selected { vec![exchange] } else { Vec::new() };
-        };
-        let mut answers = batch::answers(&response.body);
-        let selected = parts.into_iter().filter(|part| self.selects(&part.request.method, part.request.path(), target));
-        let answered = selected.filter_map(|part| Some((part.request, answers.remove(&part.id.to_lowercase())?)));
-        answered.map(|(request, response)| Exchange { request, response }).collect()
+        let selects = |one: &Exchange| self.selects(&one.request.method, one.request.path(), target);
+        let parts = batch::exchanges(&exchange).unwrap_or_else(|| vec![exchange]);
+        parts.into_iter().filter(selects).collect()
     }
 }
 

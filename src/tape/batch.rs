@@ -2,17 +2,25 @@
 //!
 //! The rules are Graph's (<https://learn.microsoft.com/graph/json-batching>).
 
-use super::exchange::{Headers, Request, Response};
+use super::exchange::{Exchange, Headers, Request, Response};
 use super::graph;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
 /// The most requests in one batch.
 const MOST: usize = 20;
+
+/// Base64 as programs write it: with the letters of addresses or the usual ones (see [`decode`]), padded or not.
+const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A request in a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +147,7 @@ fn target(batch: &str, url: &str) -> String {
         None => url.trim_start_matches('/'),
     };
     let first = path.split(['/', '?']).next().unwrap_or_default();
+    let path = sendable(path);
     if ["v1.0", "beta"].iter().any(|known| first.eq_ignore_ascii_case(known)) {
         format!("/{path}")
     } else {
@@ -146,13 +155,31 @@ fn target(batch: &str, url: &str) -> String {
     }
 }
 
+/// An address as it would be sent alone: some clients decode those of parts, and no request line carries a blank.
+fn sendable(path: &str) -> String {
+    let path = path.split('#').next().unwrap_or_default();
+    let carried = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    path.bytes().fold(String::with_capacity(path.len()), |mut sendable, byte| {
+        if carried(byte) {
+            sendable.push(char::from(byte));
+        } else {
+            write!(sendable, "%{byte:02X}").expect("a text takes a byte");
+        }
+        sendable
+    })
+}
+
 /// The bytes of a part's body: JSON as it stands, anything else as base64 in a text.
 fn bytes(body: &Value, content_type: Option<&str>) -> Vec<u8> {
     let is_json = content_type.is_none_or(|kind| kind.to_ascii_lowercase().contains("json"));
     match body {
-        Value::String(text) if !is_json => BASE64.decode(text).unwrap_or_else(|_| text.clone().into_bytes()),
+        Value::String(text) if !is_json => decode(text).unwrap_or_else(|| text.clone().into_bytes()),
         body => body.to_string().into_bytes(),
     }
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    ANY_PADDING.decode(text.replace('-', "+").replace('_', "/")).ok()
 }
 
 /// The numbers of the parts in an order in which each comes after those that it depends on; those that depend on
@@ -264,6 +291,16 @@ pub fn answers(envelope: &[u8]) -> HashMap<String, Response> {
     responses.into_iter().flatten().filter_map(read).collect()
 }
 
+/// The exchanges of a batch: each part that was answered, as if it had come alone; `None` of what is no batch.
+#[must_use]
+pub fn exchanges(exchange: &Exchange) -> Option<Vec<Exchange>> {
+    let Exchange { request, response } = exchange;
+    let parts = is_batch(&request.method, request.path()).then(|| parts(request).ok()).flatten()?;
+    let mut answers = answers(&response.body);
+    let answered = parts.into_iter().filter_map(|part| Some((part.request, answers.remove(&part.id.to_lowercase())?)));
+    Some(answered.map(|(request, response)| Exchange { request, response }).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +359,23 @@ mod tests {
             ]
         );
         assert_eq!(parts[1].request.headers.get("content-type"), Some("application/json"));
+    }
+
+    #[test]
+    fn addresses_and_bodies_are_read_as_clients_write_them() {
+        for (url, target) in [
+            ("/users?$filter=displayName eq 'Ä b'", "/beta/users?$filter=displayName%20eq%20'%C3%84%20b'"),
+            ("users/a%20b", "/beta/users/a%20b"),
+            ("https://graph.microsoft.com/v1.0/me#x", "/v1.0/me"),
+            ("BETA/me", "/BETA/me"),
+            ("", "/beta/"),
+        ] {
+            assert_eq!(super::target("/beta/$batch", url), target, "{url}");
+        }
+        for text in ["-_8AAA==", "+/8AAA==", "-_8AAA"] {
+            assert_eq!(bytes(&text.into(), Some("image/png")), [0xfb, 0xff, 0, 0], "{text}");
+        }
+        assert_eq!(bytes(&"no base64!".into(), Some("text/plain")), b"no base64!");
     }
 
     #[test]

@@ -15,10 +15,10 @@ use std::ops::Range;
 const SHOWN: usize = 120;
 
 /// How many differences of one exchange are kept; the others are counted.
-const KEPT: usize = 50;
+pub(super) const KEPT: usize = 50;
 
 /// What a recorded body is called that is JSON, where the live one is none.
-const JSON: &str = "JSON";
+pub(super) const JSON: &str = "JSON";
 
 /// A place where a request is not as the recorded one was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,22 +82,26 @@ impl std::fmt::Display for Difference {
     }
 }
 
-fn shown(value: &Option<String>) -> String {
+pub(super) fn shown(value: &Option<String>) -> String {
     value.as_deref().map_or_else(|| "nothing".to_owned(), shorten)
 }
 
 /// A long value, shortened in the middle.
 #[must_use]
 pub fn shorten(value: &str) -> String {
-    let count = value.chars().count();
-    // What a terminal would act on is shown and not done.
-    let plain = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let (count, plain) = (value.chars().count(), plain(value));
     if count <= SHOWN {
-        return plain.collect();
+        return plain;
     }
-    let head: String = plain.clone().take(SHOWN / 2).collect();
-    let tail: String = plain.skip(count - SHOWN / 2).collect();
+    let head: String = plain.chars().take(SHOWN / 2).collect();
+    let tail: String = plain.chars().skip(count - SHOWN / 2).collect();
     format!("{head}…{tail}")
+}
+
+/// A value in which nothing is that a terminal would act on.
+#[must_use]
+pub fn plain(value: &str) -> String {
+    value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A live request as it is compared, with what its session knows of its ids: comparing it needs the session no more.
@@ -289,7 +293,7 @@ fn blanked<'a>(index: &Index, leaf: &'a Leaf<'_>, known: &[&Lexicon]) -> (Vec<&'
 }
 
 /// The parts of a text between ranges of it.
-fn between<'a, 'r>(text: &'a str, ranges: impl Iterator<Item = &'r Range<usize>>) -> Vec<&'a str> {
+pub(super) fn between<'a, 'r>(text: &'a str, ranges: impl Iterator<Item = &'r Range<usize>>) -> Vec<&'a str> {
     let (mut parts, mut from) = (Vec::with_capacity(1), 0);
     for range in ranges {
         parts.push(&text[from..range.start]);
@@ -327,6 +331,6 @@ fn with_names(index: &Index, bindings: &Bindings, text: &str) -> Option<String> 
     (from > 0).then(|| named + &text[from..])
 }
 
-fn quoted(kind: Kind, text: &str) -> String {
+pub(super) fn quoted(kind: Kind, text: &str) -> String {
     if kind == Kind::Text { format!("\"{text}\"") } else { text.to_owned() }
 }

@@ -98,6 +98,12 @@ impl Applied<'_> {
     pub fn ignores(&self, place: &Place) -> Option<usize> {
         self.ignored.iter().find(|(_, pattern)| pattern.covers(place)).map(|(rule, _)| *rule)
     }
+
+    /// Whether a member of this name need not be equal at some place: an answer may repeat it.
+    #[must_use]
+    pub fn ignores_member(&self, name: &str) -> bool {
+        self.ignored.iter().any(|(_, pattern)| pattern.member().is_some_and(|member| member == name))
+    }
 }
 
 impl Rules {

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Place {
     /// The method.
     Method,
+    /// The status of an answer.
+    Status,
     /// The host: national clouds are told apart.
     Host,
     /// A segment of the path in normal form, counted from 1; the version is the first. 0 is the whole path behind it.
@@ -26,6 +28,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method => f.write_str("method"),
+            Self::Status => f.write_str("status"),
             Self::Host => f.write_str("host"),
             Self::Path(0) => f.write_str("path"),
             Self::Path(number) => write!(f, "path:{number}"),

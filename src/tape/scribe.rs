@@ -160,9 +160,21 @@ pub fn request(entry: &RequestEntry) -> Result<Request, Fault> {
 }
 
 fn read_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Request, Fault> {
+    spoken_request(request, ids, number, |row| Cow::Borrowed(ids.recorded(*row)))
+}
+
+/// A request of a cassette, spoken with other ids than those recorded.
+///
+/// # Errors
+/// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
+pub fn spoken_request<'a>(
+    request: &RequestEntry,
+    ids: &Ids,
+    number: usize,
+    value: impl Fn(&Row) -> Cow<'a, str>,
+) -> Result<Request, Fault> {
     let reader = Reader { ids, number };
-    let own = |row: &Row| Cow::Borrowed(ids.recorded(*row));
-    let url = reader.template("request url", &request.url)?.speak(own);
+    let url = reader.template("request url", &request.url)?.speak(&value);
     let (host, target) = split_url(&url).ok_or_else(|| {
         let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
         reader.fault("request url", why)
@@ -178,8 +190,8 @@ fn read_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Requ
         method: request.method.clone(),
         host: host.to_owned(),
         target: target.to_owned(),
-        headers: headers.iter().map(|(name, value)| (name.as_str(), value.speak(own))).collect(),
-        body: reader.body("request", request.body.as_ref())?.speak(own),
+        headers: headers.iter().map(|(name, text)| (name.as_str(), text.speak(&value))).collect(),
+        body: reader.body("request", request.body.as_ref())?.speak(&value),
     })
 }
 
@@ -187,7 +199,7 @@ fn read_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Requ
 ///
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
-pub(super) fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
+pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
     let reader = Reader { ids, number };
     let mut templates = vec![reader.template("request url", &entry.request.url)?];
     templates.extend(reader.headers("request", &entry.request.headers)?.into_iter().map(|(_, text)| text));

@@ -38,6 +38,7 @@ pub fn answer(request: &Request) -> Option<Response> {
         ("GET", "v2.0/.well-known/openid-configuration") => Some(said(200, &place.configuration("v2.0"))),
         ("GET", ".well-known/openid-configuration") => Some(said(200, &place.configuration(""))),
         ("GET", "discovery/instance") => Some(said(200, &place.discovery(request.query().unwrap_or_default()))),
+        ("GET", account) if account.starts_with("userrealm/") => Some(said(200, &place.realm())),
         ("GET", "discovery/v2.0/keys" | "discovery/keys") => Some(said(200, &json!({ "keys": [] }))),
         ("POST", "oauth2/v2.0/devicecode") => Some(said(200, &place.device_code())),
         ("POST", "oauth2/v2.0/token") => Some(place.token(&form, "scope")),
@@ -81,8 +82,27 @@ impl Place<'_> {
             "claims_supported": ["sub", "iss", "aud", "exp", "iat", "tid", "ver"],
             "tenant_region_scope": null,
             "cloud_instance_name": self.host.trim_start_matches("login."),
-            "msgraph_host": "graph.microsoft.com",
+            "msgraph_host": self.graph(),
         })
+    }
+
+    /// What an account's domain is: one that signs in here, so that what comes of it is told by the token's answer.
+    fn realm(&self) -> Value {
+        json!({
+            "ver": "1.0", "account_type": "Managed", "domain_name": "example.com",
+            "cloud_instance_name": self.host.trim_start_matches("login."),
+            "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+        })
+    }
+
+    /// Graph's host in the cloud of this place.
+    fn graph(&self) -> &'static str {
+        match self.host {
+            "login.microsoftonline.us" | "login.usgovcloudapi.net" => "graph.microsoft.us",
+            "login.chinacloudapi.cn" | "login.partner.microsoftonline.cn" => "microsoftgraph.chinacloudapi.cn",
+            "login.microsoftonline.de" => "graph.microsoft.de",
+            _ => "graph.microsoft.com",
+        }
     }
 
     fn issuer(&self) -> String {
@@ -94,8 +114,9 @@ impl Place<'_> {
         // The tenant stands in the address that is asked about, not in that of the question.
         let tenant = endpoint.as_deref().and_then(|url| url.split('/').nth(3)).unwrap_or("common").to_owned();
         let metadata = CLOUDS.map(|hosts| {
-            let network = hosts[0];
-            let cache = if network == "login.microsoftonline.com" { "login.windows.net" } else { network };
+            // What is preferred is asked next, so it is a host that the deck opens.
+            let network = hosts.iter().find(|host| graph::SIGN_IN_HOSTS.contains(host)).unwrap_or(&hosts[0]);
+            let cache = if *network == "login.microsoftonline.com" { "login.windows.net" } else { network };
             json!({ "preferred_network": network, "preferred_cache": cache, "aliases": hosts })
         });
         json!({
@@ -279,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn every_host_that_is_preferred_is_one_that_the_deck_opens() {
+        let (_, discovery) = ask("GET", "/common/discovery/instance", "").unwrap();
+        for cloud in discovery["metadata"].as_array().unwrap() {
+            let preferred = cloud["preferred_network"].as_str().unwrap();
+            assert!(graph::SIGN_IN_HOSTS.contains(&preferred), "{preferred}");
+        }
+        let (_, configuration) = ask("GET", "/organizations/v2.0/.well-known/openid-configuration", "").unwrap();
+        assert_eq!(configuration["msgraph_host"], "graph.microsoft.us");
+    }
+
+    #[test]
     fn the_older_protocol_is_spoken_too() {
         let form =
             "grant_type=client_credentials&client_id=app&client_secret=x&resource=https%3A%2F%2Fgraph.microsoft.com";
@@ -292,7 +324,9 @@ mod tests {
         let (status, refusal) = ask("POST", "/common/oauth2/v2.0/token", "grant_type=password&username=a").unwrap();
         assert_eq!((status, &refusal["error"]), (400, &json!("unsupported_grant_type")));
         insta::assert_snapshot!(refusal["error_description"].as_str().unwrap());
-        assert_eq!(ask("GET", "/common/userrealm/a%40b", ""), None);
+        // Before a password is sent, MSAL asks whose domain it is: it is told to go on, and then why that ends here.
+        let (status, realm) = ask("GET", "/common/userrealm/a%40b?api-version=1.0", "").unwrap();
+        assert_eq!((status, &realm["account_type"]), (200, &json!("Managed")));
         assert_eq!(ask("GET", "/", ""), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The one walk over every value of a message that matching, ids and misses share.
 
 use super::body;
-use super::exchange::Request;
+use super::exchange::{Headers, Request, Response};
 use super::graph::{self, Segment};
 use super::ordering;
 pub use super::place::{IdPlaces, Place, PlacePattern};
@@ -65,11 +65,24 @@ pub fn leaves<'a>(request: &'a Request, view: &View) -> Vec<Leaf<'a>> {
     for (name, value) in query_options(request.query().unwrap_or_default()) {
         leaves.push(Leaf { place: Place::Query(name), kind: Kind::Text, text: value.into() });
     }
-    for (name, value) in request.headers.iter().filter(|(name, _)| view.headers.iter().any(|seen| seen == name)) {
-        leaves.push(Leaf { place: Place::Header(name.to_owned()), kind: Kind::Text, text: value.into() });
-    }
+    header_leaves(&request.headers, view, &mut leaves);
     body_leaves(&request.body, view, &mut leaves);
     leaves
+}
+
+/// All that can be compared of an answer, in an order that does not depend on how it was written.
+#[must_use]
+pub fn answer_leaves<'a>(response: &'a Response, view: &View) -> Vec<Leaf<'a>> {
+    let mut leaves = vec![Leaf { place: Place::Status, kind: Kind::Word, text: response.status.to_string().into() }];
+    header_leaves(&response.headers, view, &mut leaves);
+    body_leaves(&response.body, view, &mut leaves);
+    leaves
+}
+
+fn header_leaves<'a>(headers: &'a Headers, view: &View, leaves: &mut Vec<Leaf<'a>>) {
+    for (name, value) in headers.iter().filter(|(name, _)| view.headers.iter().any(|seen| seen == name)) {
+        leaves.push(Leaf { place: Place::Header(name.to_owned()), kind: Kind::Text, text: value.into() });
+    }
 }
 
 /// The options of a query, decoded and sorted: their order says nothing.
@@ -170,8 +183,6 @@ pub fn pointer(steps: &[Step<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::exchange::Headers;
-
     fn request(target: &str, body: &str) -> Request {
         Request {
             method: "POST".into(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The rooms from the top floor to the bottom one; rooms on one floor do not name one another.
 const FLOORS: [&[&str]; 8] = [
     &["main"],
-    &["cli"],
+    &["cli", "deck"],
     &["app"],
     &["child", "config"],
     &["proxy"],

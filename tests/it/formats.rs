@@ -97,10 +97,37 @@ fn a_cassette_comes_back_from_har_as_it_was() {
         project.run(&["cassette", "rm", "back"]);
     }
     let printed = project.run(&["cassette", "export", "demo", "--format", "har"]).stdout;
+    assert_eq!(printed, project.run(&["cassette", "export", "demo", "--har"]).stdout);
     assert_eq!(printed, std::fs::read_to_string(project.file("demo.har")).unwrap());
     let har: Value = serde_json::from_str(&printed).unwrap();
     assert!(!har["log"]["entries"].to_string().contains("{{"), "the recorded ids stand in it");
     insta::assert_snapshot!(serde_json::to_string_pretty(&har["log"]["entries"][0]).unwrap());
+}
+
+/// A replay opens batches, so what a file holds of one is taken over part by part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_taken_over_as_its_parts() {
+    let project = Project::new();
+    let asked = json!({"requests": [{"id": "1", "method": "GET", "url": "/me"}, {"id": "2", "method": "GET", "url": "/users/a b"}]});
+    let said = json!({"responses": [{"id": "2", "status": 404, "body": {"error": {}}}, {"id": "1", "status": 200, "body": {"id": "x"}}]});
+    let entry = |said: String| {
+        json!({"request": {"method": "POST", "url": "https://graph.microsoft.com/v1.0/$batch", "postData": {"text": asked.to_string()}},
+            "response": {"status": 200, "content": {"text": said}}})
+    };
+    let entries = [entry(said.to_string()), entry("{}".to_owned())];
+    project.write("batch.har", json!({"log": {"entries": entries}}).to_string());
+    let ended = project.run(&["cassette", "import", "batch.har"]);
+    assert!(ended.stdout.contains("1 of 2 entries") && ended.stdout.contains("no request of this batch"), "{ended:?}");
+    let ca_pem = project.run(&["ca"]).stdout;
+    let deck = project.replay("batch", &[]);
+    for (url, status) in [("me", 200), ("users/a%20b", 404)] {
+        let url = format!("https://graph.microsoft.com/v1.0/{url}");
+        assert_eq!(through(&deck, &ca_pem).get(url).send().await.unwrap().status(), status);
+    }
+    deck.stop();
+    project.run(&["cassette", "export", "batch", "--out", "back.har"]);
+    project.run(&["cassette", "import", "back.har"]);
+    assert_eq!(project.cassette("back"), project.cassette("batch"));
 }
 
 #[test]

@@ -56,6 +56,6 @@ async fn what_a_replay_cannot_sign_in_is_told_in_words() {
     assert_eq!(sent.status(), 400);
     assert!(sent.text().await.unwrap().contains("unsupported_grant_type"));
     let sent =
-        client.get("https://login.microsoftonline.com/common/userrealm/a%40b?api-version=1.0").send().await.unwrap();
+        client.get("https://login.microsoftonline.com/common/oauth2/v2.0/authorize?client_id=a").send().await.unwrap();
     assert_eq!(sent.status(), 501);
 }
