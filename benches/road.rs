@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench road`
 
+#![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
+
 use bytes::Bytes;
 use divan::{Bencher, black_box};
 use graphdeck::config::Config;
@@ -103,7 +105,7 @@ fn back_to_the_wire(bencher: Bencher<'_, '_>) {
     let request = player.taped(owned(1));
     bencher
         .with_inputs(|| player.answer(&request).unwrap().response)
-        .bench_local_values(|response| message::to_http(response));
+        .bench_local_values(message::to_http);
 }
 
 #[divan::bench]
