@@ -7,6 +7,8 @@ use crate::config::{self, Config};
 use crate::platform;
 use crate::session::report::Mode;
 use crate::store::engine;
+use crate::tape::latency::Latency;
+use crate::tape::throttle::Throttle;
 use arguments::{CassetteCommand, Cli, Command, Format, Places};
 use clap::Parser;
 use std::ffi::OsStr;
@@ -38,11 +40,13 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
     config.cassettes = cassettes.unwrap_or(config.cassettes);
     match cli.command {
         Command::Record { run, recording, append } => record(config, run, recording, Mode::Record, append),
-        Command::Auto { run, recording, allow_record } => {
+        Command::Auto { run, recording, trouble, allow_record } => {
             refuse_in_ci(allow_record)?;
+            trouble.settle(&mut config)?;
             record(config, run, recording, Mode::Auto, true)
         }
-        Command::Replay { run, strict, ids, seed } => {
+        Command::Replay { run, strict, ids, seed, trouble } => {
+            trouble.settle(&mut config)?;
             if let Some(ids) = ids {
                 config.ids = config::parse_policy(&ids).map_err(flag("--ids or GRAPHDECK_IDS"))?;
             }
@@ -76,6 +80,7 @@ fn record(
         config.connect_to.insert(host, address);
     }
     config.upstream_ca = recording.upstream_ca.or(config.upstream_ca);
+    config.timings |= recording.timings;
     let run = run.settle(&mut config, mode)?;
     let arguments::Recording { all, no_recorded_ids, .. } = recording;
     block_on(run::run(config, run::Run { all, append, no_recorded_ids, ..run }))
@@ -99,6 +104,22 @@ impl From<Format> for library::Export {
             Format::Har => Self::Har,
             Format::Http => Self::Http,
         }
+    }
+}
+
+impl arguments::Trouble {
+    /// Puts the trouble that is asked for over the settings; the rules for faults come before those of config.toml.
+    fn settle(self, config: &mut Config) -> Result<(), Fault> {
+        let mut faults = config::parse_faults(&self.fault).map_err(flag("--fault or GRAPHDECK_FAULT"))?;
+        faults.append(&mut config.faults);
+        config.faults = faults;
+        if let Some(throttle) = self.throttle {
+            config.throttle = Throttle::parse(&throttle).map_err(flag("--throttle or GRAPHDECK_THROTTLE"))?;
+        }
+        if let Some(latency) = self.latency {
+            config.latency = Latency::parse(&latency).map_err(flag("--latency or GRAPHDECK_LATENCY"))?;
+        }
+        Ok(())
     }
 }
 

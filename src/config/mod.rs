@@ -1,16 +1,21 @@
 //! `config.toml`: as it is written, then as it is meant; every fault is told at once.
 
+mod faults;
 mod redaction;
 mod values;
 mod written;
 
 use crate::tape::adapting::Waits;
+use crate::tape::faults::Rule as FaultRule;
 use crate::tape::graph;
+use crate::tape::latency::Latency;
 use crate::tape::matching::{Repeat, Rule, Rules};
 use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
 use crate::tape::speaking::Policy;
+use crate::tape::throttle::Throttle;
 use crate::tape::walk::{IdPlaces, PlacePattern};
+pub use faults::parse as parse_faults;
 use redaction::People;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +58,8 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// How long Graph may take to begin an answer, in seconds.
     pub timeout: u64,
+    /// Whether a recording keeps how long Graph takes.
+    pub timings: bool,
     /// Whether a replay answers sign-in itself, and whether a recording opens connections to sign-in hosts.
     pub sign_in: [bool; 2],
     /// Whether repeats beyond the tape are misses.
@@ -61,7 +68,13 @@ pub struct Config {
     pub ids: Policy,
     /// How long programs are told to wait in a replay.
     pub waits: Waits,
-    /// What derived ids are computed from.
+    /// How long answers take in a replay.
+    pub latency: Latency,
+    /// The limits that a replay keeps.
+    pub throttle: Option<Throttle>,
+    /// The faults that a replay answers on demand.
+    pub faults: Vec<FaultRule>,
+    /// What derived ids are computed from, and what is drawn is drawn from.
     pub seed: String,
     /// How messages are read: what need not be equal, what is an id, what is a secret.
     pub rules: Rules,
@@ -175,6 +188,10 @@ impl Written {
         put(&mut self.ids, own.ids);
         put(&mut self.seed, own.seed);
         put(&mut self.retry_after, own.retry_after);
+        put(&mut self.latency, own.latency);
+        put(&mut self.throttle, own.throttle);
+        put(&mut self.timings, own.timings);
+        put(&mut self.faults, own.faults);
         put(&mut self.also, own.also);
         put(&mut self.never, own.never);
         put(&mut self.redaction.people, own.redaction.people);
@@ -195,6 +212,9 @@ impl Written {
         let listen =
             each("listen", vec![had(self.listen)], &mut faults, |text| check_address(text).map(|()| text.to_owned()));
         let (ids, waits) = check_replay(&had(self.ids), self.retry_after, &mut faults);
+        let latency = each("replay.latency", vec![had(self.latency)], &mut faults, Latency::parse);
+        let throttle = each("replay.throttle", vec![had(self.throttle)], &mut faults, Throttle::parse);
+        let on_demand = faults::check(self.faults.unwrap_or_default(), &mut faults);
         let routes = each("record.routes", had(self.routes).value, &mut faults, parse_route);
         let hosts = each("graph.hosts", had(self.hosts).value, &mut faults, check_host);
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
@@ -224,6 +244,10 @@ impl Written {
             timeout: had(self.timeout).value,
             sign_in: [self.sign_in_offline, self.sign_in_open].map(|key| had(key).value),
             waits,
+            latency: one(latency),
+            throttle: one(throttle),
+            faults: on_demand,
+            timings: had(self.timings).value,
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,

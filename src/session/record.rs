@@ -15,7 +15,7 @@ use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
 
@@ -40,6 +40,8 @@ pub struct Settings {
     pub client_timeout: Duration,
     /// The largest body that is recorded.
     pub body_limit: BodyLimit,
+    /// Whether it is kept how long Graph takes.
+    pub timings: bool,
 }
 
 /// Records one program.
@@ -159,6 +161,7 @@ impl Recorder {
         };
         let request = outgoing(head.clone(), message::full(sent.clone()), target)
             .map_err(|why| hole.because(Fault::Request(why)))?;
+        let sending = self.settings.timings.then(Instant::now);
         let response = self.settings.upstream.send(request).await.map_err(|why| hole.because(why.into()))?;
         let (answer_head, answer_body) = response.into_parts();
         let broken = |why| match why {
@@ -172,7 +175,8 @@ impl Recorder {
         let read = read.map_err(|why| hole.because(broken(why)))?;
         let body = match read {
             Read::Whole(bytes) => {
-                self.write_down(&head, target, &sent, (&answer_head, &bytes), arrival, &mut hole).await;
+                let took = sending.map(|sent| u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX));
+                self.write_down(&head, target, &sent, (&answer_head, &bytes, took), arrival, &mut hole).await;
                 message::full(bytes)
             }
             Read::TooLarge(body) => {
@@ -198,7 +202,7 @@ impl Recorder {
         head: &Parts,
         target: &Target,
         sent: &Bytes,
-        (answer_head, answer): (&http::response::Parts, &Bytes),
+        (answer_head, answer, took): (&http::response::Parts, &Bytes, Option<u64>),
         arrival: u64,
         hole: &mut Hole<'_>,
     ) {
@@ -211,7 +215,7 @@ impl Recorder {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
-        let exchanges = self.exchanges(Exchange { request, response }, target);
+        let exchanges = self.exchanges(Exchange { request, response, took }, target);
         if exchanges.is_empty() {
             self.tally.passed(format!("{} {}", head.method, self.shown(&graph::route_template(head.uri.path()))));
             return hole.fill();
@@ -248,7 +252,7 @@ impl Recorder {
 
     /// What is written down of an exchange: itself, or of a batch the parts that routes select and Graph answered.
     fn exchanges(&self, exchange: Exchange, target: &Target) -> Vec<Exchange> {
-        let Exchange { request, response } = &exchange;
+        let Exchange { request, response, took } = &exchange;
         let parts = match batch::is_batch(&request.method, request.path()) {
             true => batch::parts(request).ok(),
             false => None,
@@ -260,7 +264,7 @@ impl Recorder {
         let mut answers = batch::answers(&response.body);
         let selected = parts.into_iter().filter(|part| self.selects(&part.request.method, part.request.path(), target));
         let answered = selected.filter_map(|part| Some((part.request, answers.remove(&part.id.to_lowercase())?)));
-        answered.map(|(request, response)| Exchange { request, response }).collect()
+        answered.map(|(request, response)| Exchange { request, response, took: *took }).collect()
     }
 }
 
