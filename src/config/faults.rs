@@ -36,6 +36,6 @@ pub fn parse(texts: &[String]) -> Result<Vec<Rule>, String> {
     match wrong.as_slice() {
         [] => Ok(rules),
         [one] => Err(one.clone()),
-        several => Err(several.iter().map(|why| format!("\n  {why}")).collect()),
+        several => Err(format!("these cannot be meant:\n  {}", several.join("\n  "))),
     }
 }

@@ -151,7 +151,7 @@ async fn a_share_strikes_the_same_requests_in_every_run_and_others_with_another_
     let (project, ca_pem) = project();
     let mut struck = Vec::new();
     for (seed, backwards) in [("one", false), ("one", true), ("two", false)] {
-        let deck = project.replay("run", &["--quiet", "--seed", seed, "--fault", "GET /users/*: 503 share 30%"]);
+        let deck = project.replay("run", &["--seed", seed, "--fault", "GET /users/*: 503 share 30%"]);
         let client = Front::Reverse.client(&deck, &ca_pem, false);
         let mut numbers: Vec<u32> = (0..60).collect();
         if backwards {
