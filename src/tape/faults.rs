@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(struck("POST /**/userStatuses: 500 first 2", 5), [1, 2]);
         assert_eq!(struck("POST /**/userStatuses: 500 nth 3", 9), [3]);
         assert_eq!(struck("POST /**/userStatuses: 500 every 3", 9), [3, 6, 9]);
-        assert_eq!(struck("GET /**/userStatuses: 500", 9), []);
+        assert_eq!(struck("GET /**/userStatuses: 500", 9), [0; 0]);
         assert_eq!(struck("* /**: share 100% reset", 3), [1, 2, 3]);
     }
 

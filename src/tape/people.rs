@@ -273,7 +273,7 @@ mod tests {
 
     /// An exchange with nobody in it, in short: each stand-in by what it stands for.
     fn hidden(target: &str, sent: &str, answered: &str) -> [String; 3] {
-        let Exchange { request, response } = people().hide(exchange(target, sent, answered)).into_inner();
+        let Exchange { request, response, .. } = people().hide(exchange(target, sent, answered)).into_inner();
         let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         let stand_ins = people().stand_ins;
         let id = stand_ins.guid(Guid::parse(GUID).unwrap()).to_string();
