@@ -24,7 +24,7 @@
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
 //!   redaction.rs         the section [redact]
-//!   faults.rs            the sections [[fault]]
+//!   trouble.rs           faults, limits and latency on demand
 //!   written.rs           as it is written, each key with its line
 //!   values.rs            hosts and addresses in it
 //!

@@ -238,8 +238,8 @@ impl Deck {
     /// The trouble on demand of a session: the run's, but for what it wants of its own.
     fn trouble(&self, wanted: &Wanted, cassette: &str, index: &Index) -> Result<Trouble, Fault> {
         let own = |flag, why| Fault::Flag { flag, why };
-        let Config { faults, throttle, latency, seed, .. } = &self.config;
-        let seed = wanted.seed.as_ref().unwrap_or(seed).clone();
+        let config::Trouble { faults, throttle, latency } = &self.config.trouble;
+        let seed = wanted.seed.as_ref().unwrap_or(&self.config.seed).clone();
         let mut settings = trouble::Settings { faults: faults.clone(), throttle: *throttle, latency: *latency, seed };
         if let Some(faults) = &wanted.faults {
             settings.faults = config::parse_faults(faults).map_err(|why| own("faults", why))?;
@@ -266,7 +266,7 @@ impl Deck {
         for (line, why) in index.idle_rules() {
             say(format!("note: config, line {line}: {why} (in {cassette})"));
         }
-        tell_of_times(self.config.latency, cassette, &index);
+        tell_of_times(self.config.trouble.latency, cassette, &index);
         indexes.insert(key, Arc::clone(&index));
         Ok(index)
     }
@@ -315,7 +315,7 @@ impl Deck {
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
         // What is played may be asked about at Graph next, which knows only the ids that it gave out.
         let manner = Manner { policy: Policy::Recorded, strict: false, verbatim: true };
-        tell_of_times(self.config.latency, cassette, &index);
+        tell_of_times(self.config.trouble.latency, cassette, &index);
         let trouble = self.trouble(&Wanted::default(), cassette, &index)?;
         let player = Player::new(Arc::new(index), manner, Arc::clone(&tally)).with_trouble(trouble);
         Ok(Session::Auto(Box::new(Auto::new(player, Recorder::new(settings, tally)))))

@@ -72,7 +72,7 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
             people: people(&config)?,
         }),
     };
-    if run.mode == Mode::Record && (!config.faults.is_empty() || config.throttle.is_some()) {
+    if run.mode == Mode::Record && (!config.trouble.faults.is_empty() || config.trouble.throttle.is_some()) {
         say("note: config.toml asks for faults or limits, and a recording has none: they are for replays");
     }
     if run.mode.reaches_graph() {

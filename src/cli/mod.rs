@@ -111,13 +111,13 @@ impl arguments::Trouble {
     /// Puts the trouble that is asked for over the settings; the rules for faults come before those of config.toml.
     fn settle(self, config: &mut Config) -> Result<(), Fault> {
         let mut faults = config::parse_faults(&self.fault).map_err(flag("--fault or GRAPHDECK_FAULT"))?;
-        faults.append(&mut config.faults);
-        config.faults = faults;
+        faults.append(&mut config.trouble.faults);
+        config.trouble.faults = faults;
         if let Some(throttle) = self.throttle {
-            config.throttle = Throttle::parse(&throttle).map_err(flag("--throttle or GRAPHDECK_THROTTLE"))?;
+            config.trouble.throttle = Throttle::parse(&throttle).map_err(flag("--throttle or GRAPHDECK_THROTTLE"))?;
         }
         if let Some(latency) = self.latency {
-            config.latency = Latency::parse(&latency).map_err(flag("--latency or GRAPHDECK_LATENCY"))?;
+            config.trouble.latency = Latency::parse(&latency).map_err(flag("--latency or GRAPHDECK_LATENCY"))?;
         }
         Ok(())
     }

@@ -1,25 +1,22 @@
 //! `config.toml`: as it is written, then as it is meant; every fault is told at once.
 
-mod faults;
 mod redaction;
+mod trouble;
 mod values;
 mod written;
 
 use crate::tape::adapting::Waits;
-use crate::tape::faults::Rule as FaultRule;
 use crate::tape::graph;
-use crate::tape::latency::Latency;
 use crate::tape::matching::{Repeat, Rule, Rules};
 use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
 use crate::tape::speaking::Policy;
-use crate::tape::throttle::Throttle;
 use crate::tape::walk::{IdPlaces, PlacePattern};
-pub use faults::parse as parse_faults;
 use redaction::People;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+pub use trouble::{Trouble, parse as parse_faults};
 pub use values::{check_address, parse_connect_to};
 use values::{check_host, parse_tunnel};
 use written::{At, Written, WrittenRule};
@@ -68,12 +65,8 @@ pub struct Config {
     pub ids: Policy,
     /// How long programs are told to wait in a replay.
     pub waits: Waits,
-    /// How long answers take in a replay.
-    pub latency: Latency,
-    /// The limits that a replay keeps.
-    pub throttle: Option<Throttle>,
-    /// The faults that a replay answers on demand.
-    pub faults: Vec<FaultRule>,
+    /// The trouble that a replay makes on demand.
+    pub trouble: Trouble,
     /// What derived ids are computed from, and what is drawn is drawn from.
     pub seed: String,
     /// How messages are read: what need not be equal, what is an id, what is a secret.
@@ -178,10 +171,6 @@ impl Written {
         put(&mut self.hosts, own.hosts);
         put(&mut self.reverse, own.reverse);
         put(&mut self.routes, own.routes);
-        put(&mut self.tunnels, own.tunnels);
-        put(&mut self.connect_to, own.connect_to);
-        put(&mut self.upstream_ca, own.upstream_ca);
-        put(&mut self.timeout, own.timeout);
         put(&mut self.sign_in_offline, own.sign_in_offline);
         put(&mut self.sign_in_open, own.sign_in_open);
         put(&mut self.strict, own.strict);
@@ -190,8 +179,12 @@ impl Written {
         put(&mut self.retry_after, own.retry_after);
         put(&mut self.latency, own.latency);
         put(&mut self.throttle, own.throttle);
-        put(&mut self.timings, own.timings);
         put(&mut self.faults, own.faults);
+        put(&mut self.tunnels, own.tunnels);
+        put(&mut self.connect_to, own.connect_to);
+        put(&mut self.upstream_ca, own.upstream_ca);
+        put(&mut self.timeout, own.timeout);
+        put(&mut self.timings, own.timings);
         put(&mut self.also, own.also);
         put(&mut self.never, own.never);
         put(&mut self.redaction.people, own.redaction.people);
@@ -199,22 +192,21 @@ impl Written {
         put(&mut self.redaction.headers, own.redaction.headers);
         put(&mut self.redaction.members, own.redaction.members);
         put(&mut self.redaction.rules, own.redaction.rules);
-        for mut rule in own.rules.into_iter().flatten() {
-            rule.own = true;
-            let rules = self.rules.get_or_insert_default();
-            rules.retain(|other| other.own || !rule.is_for_the_route_of(other));
-            rules.push(rule);
-        }
+        own.rules.into_iter().flatten().for_each(|rule| self.overlay_rule(rule));
+    }
+
+    fn overlay_rule(&mut self, mut rule: WrittenRule) {
+        rule.own = true;
+        let rules = self.rules.get_or_insert_default();
+        rules.retain(|other| other.own || !rule.is_for_the_route_of(other));
+        rules.push(rule);
     }
 
     fn check(self) -> Result<Config, Vec<written::Fault>> {
         let mut faults = Vec::new();
-        let listen =
-            each("listen", vec![had(self.listen)], &mut faults, |text| check_address(text).map(|()| text.to_owned()));
+        let listen = each("listen", vec![had(self.listen)], &mut faults, check_listen);
         let (ids, waits) = check_replay(&had(self.ids), self.retry_after, &mut faults);
-        let latency = each("replay.latency", vec![had(self.latency)], &mut faults, Latency::parse);
-        let throttle = each("replay.throttle", vec![had(self.throttle)], &mut faults, Throttle::parse);
-        let on_demand = faults::check(self.faults.unwrap_or_default(), &mut faults);
+        let trouble = trouble::check([self.latency, self.throttle].map(had), self.faults, &mut faults);
         let routes = each("record.routes", had(self.routes).value, &mut faults, parse_route);
         let hosts = each("graph.hosts", had(self.hosts).value, &mut faults, check_host);
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
@@ -244,9 +236,7 @@ impl Written {
             timeout: had(self.timeout).value,
             sign_in: [self.sign_in_offline, self.sign_in_open].map(|key| had(key).value),
             waits,
-            latency: one(latency),
-            throttle: one(throttle),
-            faults: on_demand,
+            trouble,
             timings: had(self.timings).value,
             strict: had(self.strict).value,
             ids,
@@ -255,6 +245,10 @@ impl Written {
                 .with_secrets(secrets),
         })
     }
+}
+
+fn check_listen(text: &str) -> Result<String, String> {
+    check_address(text).map(|()| text.to_owned())
 }
 
 fn check_limits(written: [Option<At<u64>>; 8]) -> Limits {

@@ -131,20 +131,27 @@ fn entry(at: u64, exchange: &Exchange) -> Value {
         }
     }
     let reason = http::StatusCode::from_u16(response.status).ok().and_then(|status| status.canonical_reason());
-    let mut entry = json!({
-        "startedDateTime": format!("1970-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"),
-        "time": exchange.took.unwrap_or(0),
-        "request": asked,
-        "response": {
-            "status": response.status, "statusText": reason.unwrap_or_default(), "httpVersion": "HTTP/1.1", "cookies": [],
-            "headers": fields(&response.headers), "content": answer,
-            "redirectURL": response.headers.get("location").unwrap_or_default(),
-            "headersSize": -1, "bodySize": response.body.len(),
-        },
-        "cache": {},
-        "timings": { "send": 0, "wait": exchange.took.unwrap_or(0), "receive": 0 },
-    });
-    if let Some(took) = exchange.took {
+    timed(
+        exchange.took,
+        json!({
+            "startedDateTime": format!("1970-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"),
+            "time": exchange.took.unwrap_or(0),
+            "request": asked,
+            "response": {
+                "status": response.status, "statusText": reason.unwrap_or_default(), "httpVersion": "HTTP/1.1", "cookies": [],
+                "headers": fields(&response.headers), "content": answer,
+                "redirectURL": response.headers.get("location").unwrap_or_default(),
+                "headersSize": -1, "bodySize": response.body.len(),
+            },
+            "cache": {},
+            "timings": { "send": 0, "wait": exchange.took.unwrap_or(0), "receive": 0 },
+        }),
+    )
+}
+
+/// An entry that says how long its exchange took, where that was kept.
+fn timed(took: Option<u64>, mut entry: Value) -> Value {
+    if let Some(took) = took {
         entry["_took"] = took.into();
     }
     entry

@@ -1,10 +1,40 @@
-//! The sections `[[fault]]`, and `--fault`: faults on demand as they are written.
+//! Trouble on demand as it is written: `[[fault]]`, `--fault`, limits and latency.
 
-use super::written::{self, WrittenFault};
+use super::each;
+use super::written::{self, At, WrittenFault};
 use crate::tape::faults::Rule;
+use crate::tape::latency::Latency;
+use crate::tape::throttle::Throttle;
+
+/// The trouble that a replay makes on demand.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// The rules for faults, the first of them that strikes first.
+    pub faults: Vec<Rule>,
+    /// The limits that are kept.
+    pub throttle: Option<Throttle>,
+    /// How long answers take.
+    pub latency: Latency,
+}
+
+/// The trouble that is meant; of faulty words what can be had of them.
+pub(super) fn check(
+    [latency, throttle]: [At<String>; 2],
+    rules: Option<Vec<WrittenFault>>,
+    faults: &mut Vec<written::Fault>,
+) -> Trouble {
+    let latency = each("replay.latency", vec![latency], faults, Latency::parse);
+    let throttle = each("replay.throttle", vec![throttle], faults, Throttle::parse);
+    let rules = check_rules(rules.unwrap_or_default(), faults);
+    Trouble {
+        faults: rules,
+        throttle: throttle.into_iter().next().flatten(),
+        latency: latency.into_iter().next().unwrap_or_default(),
+    }
+}
 
 /// The rules for faults on demand.
-pub(super) fn check(written: Vec<WrittenFault>, faults: &mut Vec<written::Fault>) -> Vec<Rule> {
+fn check_rules(written: Vec<WrittenFault>, faults: &mut Vec<written::Fault>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for WrittenFault { line, route, answer, when } in written {
         let (Some(route), Some(answer)) = (route, answer) else {
