@@ -214,8 +214,7 @@ impl Written {
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
         let (secrets, people) = redaction::check(self.redaction, &mut faults);
         let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&secrets, &mut faults)).collect();
-        let [also, never] = [("ids.also", self.also), ("ids.never", self.never)]
-            .map(|(key, list)| each(key, had(list).value, &mut faults, parse_id_place));
+        let [also, never] = check_ids(self.also, self.never, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -245,6 +244,15 @@ impl Written {
                 .with_secrets(secrets),
         })
     }
+}
+
+fn check_ids(
+    also: Option<At<Vec<At<String>>>>,
+    never: Option<At<Vec<At<String>>>>,
+    faults: &mut Vec<written::Fault>,
+) -> [Vec<PlacePattern>; 2] {
+    let lists = [("ids.also", also), ("ids.never", never)];
+    lists.map(|(key, list)| each(key, had(list).value, faults, parse_id_place))
 }
 
 fn check_listen(text: &str) -> Result<String, String> {

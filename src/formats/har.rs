@@ -106,9 +106,6 @@ pub fn write(exchanges: impl Iterator<Item = Exchange>, ids: &Ids, people: bool)
 
 fn entry(at: u64, exchange: &Exchange) -> Value {
     let (request, response) = (&exchange.request, &exchange.response);
-    let (second, millisecond) = (at / 1000, at % 1000);
-    let (minute, hour, day) = (second / 60 % 60, second / 3600 % 24, second / 86400 + 1);
-    let second = second % 60;
     let query: Vec<Value> = request.query().into_iter().flat_map(|query| query.split('&')).map(option).collect();
     let mut asked = json!({
         "method": request.method, "url": request.url(), "httpVersion": "HTTP/1.1", "cookies": [],
@@ -134,7 +131,7 @@ fn entry(at: u64, exchange: &Exchange) -> Value {
     timed(
         exchange.took,
         json!({
-            "startedDateTime": format!("1970-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"),
+            "startedDateTime": moment(at),
             "time": exchange.took.unwrap_or(0),
             "request": asked,
             "response": {
@@ -147,6 +144,14 @@ fn entry(at: u64, exchange: &Exchange) -> Value {
             "timings": { "send": 0, "wait": exchange.took.unwrap_or(0), "receive": 0 },
         }),
     )
+}
+
+/// So many milliseconds after the epoch.
+fn moment(at: u64) -> String {
+    let (second, millisecond) = (at / 1000, at % 1000);
+    let (minute, hour, day) = (second / 60 % 60, second / 3600 % 24, second / 86400 + 1);
+    let second = second % 60;
+    format!("1970-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
 /// An entry that says how long its exchange took, where that was kept.

@@ -175,8 +175,7 @@ impl Recorder {
         let read = read.map_err(|why| hole.because(broken(why)))?;
         let body = match read {
             Read::Whole(bytes) => {
-                let took = sending.map(|sent| u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX));
-                self.write_down(&head, target, &sent, (&answer_head, &bytes, took), arrival, &mut hole).await;
+                self.write_down(&head, target, &sent, (&answer_head, &bytes, sending), arrival, &mut hole).await;
                 message::full(bytes)
             }
             Read::TooLarge(body) => {
@@ -202,10 +201,11 @@ impl Recorder {
         head: &Parts,
         target: &Target,
         sent: &Bytes,
-        (answer_head, answer, took): (&http::response::Parts, &Bytes, Option<u64>),
+        (answer_head, answer, sending): (&http::response::Parts, &Bytes, Option<Instant>),
         arrival: u64,
         hole: &mut Hole<'_>,
     ) {
+        let took = sending.map(|sent| u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX));
         let limit = self.settings.body_limit;
         let request = match message::owned_request(head, &target.host, sent, limit) {
             Ok(request) => request,
