@@ -27,6 +27,7 @@
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
 //!   redaction.rs         the section [redact]
+//!   trouble.rs           faults, limits and latency on demand
 //!   written.rs           as it is written, each key with its line
 //!   values.rs            hosts and addresses in it
 //!
@@ -39,6 +40,8 @@
 //!   activity.rs          whether anything happens on it
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form
+//!   troubled.rs          faults on demand, as clients meet them
+//!   resetting.rs         a socket that can be reset
 //!   naming.rs            which session a request belongs to
 //!   control.rs           the deck's own pages
 //!   answer.rs            one request in, one response out
@@ -48,9 +51,11 @@
 //!
 //! session/             FLOOR 3: one run
 //!   sessions.rs          its sessions, by name
+//!   wanted.rs            one as it is wanted
 //!   record.rs            the recorder: asks Graph, writes it down
 //!   replay.rs            the player: finds it on tape, speaks it; no network, nothing to await
 //!   auto.rs              both: plays what is on tape, records the rest
+//!   trouble.rs           faults, throttling and latency on demand
 //!   tally.rs             what happens, counted
 //!   report.rs            what happened, to be told
 //!   missed.rs            a miss in it
@@ -125,6 +130,10 @@
 //!   schema.rs            what a valid userStatus is
 //!   request_text.rs      requests that people write or copy
 //!   adapting.rs          waits and challenges, made fit for a replay
+//!   faults.rs            faults on demand, by rule
+//!   throttle.rs          limits as Intune keeps them
+//!   latency.rs           how long answers take
+//!   graph_error.rs       errors as Graph and Intune write them
 //!   batch.rs             $batch: requests in one envelope
 //!   sign_in.rs           sign-in without Microsoft
 //!   graph.rs             all that is peculiar to Microsoft Graph

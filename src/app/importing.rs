@@ -80,7 +80,7 @@ fn decoded(mut exchange: Exchange, limit: usize) -> Result<Exchange, String> {
         }
         Ok::<_, String>(())
     };
-    let Exchange { request, response } = &mut exchange;
+    let Exchange { request, response, .. } = &mut exchange;
     plain(&request.headers, &mut request.body, "request")?;
     plain(&response.headers, &mut response.body, "answer")?;
     Ok(exchange)

@@ -9,19 +9,23 @@ use crate::session::auto::Auto;
 use crate::session::record::{self, Recorder};
 use crate::session::replay::Player;
 use crate::session::report::Mode;
-use crate::session::sessions::{Later, Name, Opener, Wanted};
+use crate::session::sessions::{Later, Name, Opener};
 use crate::session::tally::Tally;
+use crate::session::trouble::{self, Trouble};
+use crate::session::wanted::Wanted;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
 use crate::store::takes::Takes;
 use crate::tape::adapting;
 use crate::tape::cassette::Cassette;
 use crate::tape::index::Index;
+use crate::tape::latency::Latency;
 use crate::tape::mint::Mint;
 use crate::tape::people::People;
 use crate::tape::playing::Manner;
 use crate::tape::route::Route;
 use crate::tape::speaking::Policy;
+use crate::tape::throttle::Throttle;
 use crate::wire::message::BodyLimit;
 use crate::wire::upstream::Upstream;
 use std::collections::{HashMap, HashSet};
@@ -169,8 +173,10 @@ impl Deck {
 
     fn cassette_of(&self, name: &Name, wanted: &Wanted) -> Result<String, Fault> {
         let replays = self.mode == Mode::Replay;
-        if !replays && (wanted.strict.is_some() || wanted.ids.is_some() || wanted.seed.is_some()) {
-            let why = "`strict`, `ids` and `seed` are for replays, and this deck records".to_owned();
+        if !replays && wanted.asks_of_a_replay() {
+            let why =
+                "`strict`, `ids`, `seed`, `faults`, `throttle` and `latency` are for replays, and this deck records";
+            let why = why.to_owned();
             return Err(Fault::Flag { flag: "session", why });
         }
         let own =
@@ -225,7 +231,27 @@ impl Deck {
         let index = self.index(cassette, seed)?;
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
         let manner = Manner { policy, strict: wanted.strict.unwrap_or(self.config.strict), verbatim: false };
-        Ok(Player::new(index, manner, tally))
+        let trouble = self.trouble(wanted, cassette, &index)?;
+        Ok(Player::new(index, manner, tally).with_trouble(trouble))
+    }
+
+    /// The trouble on demand of a session: the run's, but for what it wants of its own.
+    fn trouble(&self, wanted: &Wanted, cassette: &str, index: &Index) -> Result<Trouble, Fault> {
+        let own = |flag, why| Fault::Flag { flag, why };
+        let config::Trouble { faults, throttle, latency } = &self.config.trouble;
+        let seed = wanted.seed.as_ref().unwrap_or(&self.config.seed).clone();
+        let mut settings = trouble::Settings { faults: faults.clone(), throttle: *throttle, latency: *latency, seed };
+        if let Some(faults) = &wanted.faults {
+            settings.faults = config::parse_faults(faults).map_err(|why| own("faults", why))?;
+        }
+        if let Some(throttle) = &wanted.throttle {
+            settings.throttle = Throttle::parse(throttle).map_err(|why| own("throttle", why))?;
+        }
+        if let Some(latency) = &wanted.latency {
+            settings.latency = Latency::parse(latency).map_err(|why| own("latency", why))?;
+            tell_of_times(settings.latency, cassette, index);
+        }
+        Ok(Trouble::new(settings))
     }
 
     /// A cassette made ready, once for all sessions that play it.
@@ -240,6 +266,7 @@ impl Deck {
         for (line, why) in index.idle_rules() {
             say(format!("note: config, line {line}: {why} (in {cassette})"));
         }
+        tell_of_times(self.config.trouble.latency, cassette, &index);
         indexes.insert(key, Arc::clone(&index));
         Ok(index)
     }
@@ -277,6 +304,7 @@ impl Deck {
             people: recording.people.clone(),
             client_timeout: self.config.client_timeout,
             body_limit: body_limit(&self.config),
+            timings: self.config.timings,
         };
         if self.mode == Mode::Record {
             let tally = Arc::new(Tally::new(name.as_str(), cassette, 0));
@@ -287,7 +315,9 @@ impl Deck {
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
         // What is played may be asked about at Graph next, which knows only the ids that it gave out.
         let manner = Manner { policy: Policy::Recorded, strict: false, verbatim: true };
-        let player = Player::new(Arc::new(index), manner, Arc::clone(&tally));
+        tell_of_times(self.config.trouble.latency, cassette, &index);
+        let trouble = self.trouble(&Wanted::default(), cassette, &index)?;
+        let player = Player::new(Arc::new(index), manner, Arc::clone(&tally)).with_trouble(trouble);
         Ok(Session::Auto(Box::new(Auto::new(player, Recorder::new(settings, tally)))))
     }
 
@@ -332,6 +362,17 @@ impl Deck {
             Ok(Some((line, !failed)))
         });
         Ok(sealed?.flatten())
+    }
+}
+
+/// Says where a replay is to take as long as Graph did, and the tape does not tell how long that was.
+fn tell_of_times(latency: Latency, cassette: &str, index: &Index) {
+    let without = if latency == Latency::Recorded { index.without_times() } else { 0 };
+    if without > 0 {
+        let all = index.len();
+        say(format!(
+            "note: {without} of the {all} exchanges of {cassette} hold no time, so they are answered at once: record it with --timings"
+        ));
     }
 }
 

@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -72,6 +72,9 @@ pub async fn run(config: Config, run: Run) -> Result<u8, Fault> {
             people: people(&config)?,
         }),
     };
+    if run.mode == Mode::Record && (!config.trouble.faults.is_empty() || config.trouble.throttle.is_some()) {
+        say("note: config.toml asks for faults or limits, and a recording has none: they are for replays");
+    }
     if run.mode.reaches_graph() {
         say("this run reaches Microsoft Graph, and records what is said there");
     }
@@ -173,7 +176,8 @@ fn front(config: &Config, authority: Authority, sessions: Arc<Sessions>) -> Arc<
     let (body_limit, patience, limits) = (body_limit(config), config.client_timeout, limits(&config.limits));
     let [offline, open] = config.sign_in;
     let sign_in = SignIn { offline, open };
-    Arc::new(Front { sessions, authority, hosts, sign_in, body_limit, patience, limits })
+    let started = Instant::now();
+    Arc::new(Front { sessions, authority, hosts, sign_in, body_limit, patience, limits, started })
 }
 
 fn limits(config: &config::Limits) -> Limits {

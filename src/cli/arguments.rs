@@ -66,6 +66,8 @@ pub(super) enum Command {
         /// What derived ids are computed from, such as --seed nightly; another seed gives other ids
         #[arg(long, value_name = "TEXT", env = "GRAPHDECK_SEED")]
         seed: Option<String>,
+        #[command(flatten)]
+        trouble: Trouble,
     },
     /// Answer from a cassette what is on it, and record what is missing: graphdeck auto my-run -- python3 sync.py
     Auto {
@@ -73,6 +75,8 @@ pub(super) enum Command {
         run: Run,
         #[command(flatten)]
         recording: Recording,
+        #[command(flatten)]
+        trouble: Trouble,
         /// Run though CI is set, where a run that reaches Graph is mostly a mistake
         #[arg(long, env = "GRAPHDECK_ALLOW_RECORD", value_parser = truth)]
         allow_record: bool,
@@ -122,6 +126,19 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Trouble {
+    /// Answer some requests with a fault, such as 'POST /**/userStatuses: 429 every 3' (repeatable; docs/faults.md)
+    #[arg(long, value_name = "RULE", env = "GRAPHDECK_FAULT", value_delimiter = ';')]
+    pub(super) fault: Vec<String>,
+    /// Keep Intune's limits for writes, or others: intune, 5/2s for five writes in two seconds, or none [default: none]
+    #[arg(long, value_name = "LIMITS", env = "GRAPHDECK_THROTTLE")]
+    pub(super) throttle: Option<String>,
+    /// How long answers from tape take: none, recorded, 100ms, or 50ms..200ms [default: none]
+    #[arg(long, value_name = "TIME", env = "GRAPHDECK_LATENCY")]
+    pub(super) latency: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Verify {
     /// The cassette, such as my-run
     pub(super) name: String,
@@ -159,6 +176,9 @@ pub(super) struct Recording {
     /// Leave recorded ids out, so that recording the same again gives the same file: record my-run --no-recorded-ids
     #[arg(long, env = "GRAPHDECK_NO_RECORDED_IDS", value_parser = truth)]
     pub(super) no_recorded_ids: bool,
+    /// Keep how long Graph takes, for replays with --latency recorded; no two recordings are the same then
+    #[arg(long, env = "GRAPHDECK_TIMINGS", value_parser = truth)]
+    pub(super) timings: bool,
     /// Record every exchange with Graph, not only userStatuses POSTs: record my-run --all -- npm test
     #[arg(long, env = "GRAPHDECK_ALL", value_parser = truth)]
     pub(super) all: bool,

@@ -7,6 +7,8 @@ use crate::config::{self, Config};
 use crate::platform;
 use crate::session::report::Mode;
 use crate::store::engine;
+use crate::tape::latency::Latency;
+use crate::tape::throttle::Throttle;
 use arguments::{CassetteCommand, Cli, Command, Format, Places};
 use clap::Parser;
 use std::ffi::OsStr;
@@ -38,11 +40,13 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
     config.cassettes = cassettes.unwrap_or(config.cassettes);
     match cli.command {
         Command::Record { run, recording, append } => record(config, run, recording, Mode::Record, append),
-        Command::Auto { run, recording, allow_record } => {
+        Command::Auto { run, recording, trouble, allow_record } => {
             refuse_in_ci(allow_record)?;
+            trouble.settle(&mut config)?;
             record(config, run, recording, Mode::Auto, true)
         }
-        Command::Replay { run, strict, ids, seed } => {
+        Command::Replay { run, strict, ids, seed, trouble } => {
+            trouble.settle(&mut config)?;
             if let Some(ids) = ids {
                 config.ids = config::parse_policy(&ids).map_err(flag("--ids or GRAPHDECK_IDS"))?;
             }
@@ -72,8 +76,9 @@ fn record(
     mode: Mode,
     append: bool,
 ) -> Result<u8, Fault> {
-    let arguments::Recording { network, all, no_recorded_ids } = recording;
+    let arguments::Recording { network, all, no_recorded_ids, timings } = recording;
     network.settle(&mut config)?;
+    config.timings |= timings;
     let run = run.settle(&mut config, mode)?;
     block_on(run::run(config, run::Run { all, append, no_recorded_ids, ..run }))
 }
@@ -118,6 +123,22 @@ impl arguments::Network {
             config.connect_to.insert(host, address);
         }
         config.upstream_ca = self.upstream_ca.or(config.upstream_ca.take());
+        Ok(())
+    }
+}
+
+impl arguments::Trouble {
+    /// Puts the trouble that is asked for over the settings; the rules for faults come before those of config.toml.
+    fn settle(self, config: &mut Config) -> Result<(), Fault> {
+        let mut faults = config::parse_faults(&self.fault).map_err(flag("--fault or GRAPHDECK_FAULT"))?;
+        faults.append(&mut config.trouble.faults);
+        config.trouble.faults = faults;
+        if let Some(throttle) = self.throttle {
+            config.trouble.throttle = Throttle::parse(&throttle).map_err(flag("--throttle or GRAPHDECK_THROTTLE"))?;
+        }
+        if let Some(latency) = self.latency {
+            config.trouble.latency = Latency::parse(&latency).map_err(flag("--latency or GRAPHDECK_LATENCY"))?;
+        }
         Ok(())
     }
 }

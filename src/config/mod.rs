@@ -1,6 +1,7 @@
 //! `config.toml`: as it is written, then as it is meant; every fault is told at once.
 
 mod redaction;
+mod trouble;
 mod values;
 mod written;
 
@@ -15,6 +16,7 @@ use redaction::People;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+pub use trouble::{Trouble, parse as parse_faults};
 pub use values::{check_address, parse_connect_to};
 use values::{check_host, parse_tunnel};
 use written::{At, Written, WrittenRule};
@@ -53,6 +55,8 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// How long Graph may take to begin an answer, in seconds.
     pub timeout: u64,
+    /// Whether a recording keeps how long Graph takes.
+    pub timings: bool,
     /// Whether a replay answers sign-in itself, and whether a recording opens connections to sign-in hosts.
     pub sign_in: [bool; 2],
     /// Whether repeats beyond the tape are misses.
@@ -61,7 +65,9 @@ pub struct Config {
     pub ids: Policy,
     /// How long programs are told to wait in a replay.
     pub waits: Waits,
-    /// What derived ids are computed from.
+    /// The trouble that a replay makes on demand.
+    pub trouble: Trouble,
+    /// What derived ids are computed from, and what is drawn is drawn from.
     pub seed: String,
     /// How messages are read: what need not be equal, what is an id, what is a secret.
     pub rules: Rules,
@@ -165,16 +171,20 @@ impl Written {
         put(&mut self.hosts, own.hosts);
         put(&mut self.reverse, own.reverse);
         put(&mut self.routes, own.routes);
-        put(&mut self.tunnels, own.tunnels);
-        put(&mut self.connect_to, own.connect_to);
-        put(&mut self.upstream_ca, own.upstream_ca);
-        put(&mut self.timeout, own.timeout);
         put(&mut self.sign_in_offline, own.sign_in_offline);
         put(&mut self.sign_in_open, own.sign_in_open);
         put(&mut self.strict, own.strict);
         put(&mut self.ids, own.ids);
         put(&mut self.seed, own.seed);
         put(&mut self.retry_after, own.retry_after);
+        put(&mut self.latency, own.latency);
+        put(&mut self.throttle, own.throttle);
+        put(&mut self.faults, own.faults);
+        put(&mut self.tunnels, own.tunnels);
+        put(&mut self.connect_to, own.connect_to);
+        put(&mut self.upstream_ca, own.upstream_ca);
+        put(&mut self.timeout, own.timeout);
+        put(&mut self.timings, own.timings);
         put(&mut self.also, own.also);
         put(&mut self.never, own.never);
         put(&mut self.redaction.people, own.redaction.people);
@@ -182,19 +192,21 @@ impl Written {
         put(&mut self.redaction.headers, own.redaction.headers);
         put(&mut self.redaction.members, own.redaction.members);
         put(&mut self.redaction.rules, own.redaction.rules);
-        for mut rule in own.rules.into_iter().flatten() {
-            rule.own = true;
-            let rules = self.rules.get_or_insert_default();
-            rules.retain(|other| other.own || !rule.is_for_the_route_of(other));
-            rules.push(rule);
-        }
+        own.rules.into_iter().flatten().for_each(|rule| self.overlay_rule(rule));
+    }
+
+    fn overlay_rule(&mut self, mut rule: WrittenRule) {
+        rule.own = true;
+        let rules = self.rules.get_or_insert_default();
+        rules.retain(|other| other.own || !rule.is_for_the_route_of(other));
+        rules.push(rule);
     }
 
     fn check(self) -> Result<Config, Vec<written::Fault>> {
         let mut faults = Vec::new();
-        let listen =
-            each("listen", vec![had(self.listen)], &mut faults, |text| check_address(text).map(|()| text.to_owned()));
+        let listen = each("listen", vec![had(self.listen)], &mut faults, check_listen);
         let (ids, waits) = check_replay(&had(self.ids), self.retry_after, &mut faults);
+        let trouble = trouble::check([self.latency, self.throttle].map(had), self.faults, &mut faults);
         let routes = each("record.routes", had(self.routes).value, &mut faults, parse_route);
         let hosts = each("graph.hosts", had(self.hosts).value, &mut faults, check_host);
         let reverse = each("graph.reverse", vec![had(self.reverse)], &mut faults, check_host);
@@ -202,8 +214,7 @@ impl Written {
         let connect_to = each("record.connect_to", had(self.connect_to).value, &mut faults, parse_connect_to);
         let (secrets, people) = redaction::check(self.redaction, &mut faults);
         let rules = had(self.rules).into_iter().filter_map(|rule| rule.check(&secrets, &mut faults)).collect();
-        let [also, never] = [("ids.also", self.also), ("ids.never", self.never)]
-            .map(|(key, list)| each(key, had(list).value, &mut faults, parse_id_place));
+        let [also, never] = check_ids(self.also, self.never, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -224,6 +235,8 @@ impl Written {
             timeout: had(self.timeout).value,
             sign_in: [self.sign_in_offline, self.sign_in_open].map(|key| had(key).value),
             waits,
+            trouble,
+            timings: had(self.timings).value,
             strict: had(self.strict).value,
             ids,
             seed: had(self.seed).value,
@@ -231,6 +244,19 @@ impl Written {
                 .with_secrets(secrets),
         })
     }
+}
+
+fn check_ids(
+    also: Option<At<Vec<At<String>>>>,
+    never: Option<At<Vec<At<String>>>>,
+    faults: &mut Vec<written::Fault>,
+) -> [Vec<PlacePattern>; 2] {
+    let lists = [("ids.also", also), ("ids.never", never)];
+    lists.map(|(key, list)| each(key, had(list).value, faults, parse_id_place))
+}
+
+fn check_listen(text: &str) -> Result<String, String> {
+    check_address(text).map(|()| text.to_owned())
 }
 
 fn check_limits(written: [Option<At<u64>>; 8]) -> Limits {

@@ -30,16 +30,29 @@ pub(super) struct Written {
     pub(super) connect_to: Option<At<Vec<At<String>>>>,
     pub(super) upstream_ca: Option<At<String>>,
     pub(super) timeout: Option<At<u64>>,
+    pub(super) timings: Option<At<bool>>,
     pub(super) sign_in_offline: Option<At<bool>>,
     pub(super) sign_in_open: Option<At<bool>>,
     pub(super) strict: Option<At<bool>>,
     pub(super) ids: Option<At<String>>,
     pub(super) retry_after: Option<At<String>>,
+    pub(super) latency: Option<At<String>>,
+    pub(super) throttle: Option<At<String>>,
     pub(super) seed: Option<At<String>>,
     pub(super) also: Option<At<Vec<At<String>>>>,
     pub(super) never: Option<At<Vec<At<String>>>>,
     pub(super) redaction: WrittenRedaction,
     pub(super) rules: Option<Vec<WrittenRule>>,
+    pub(super) faults: Option<Vec<WrittenFault>>,
+}
+
+/// A section `[[fault]]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WrittenFault {
+    pub(super) line: usize,
+    pub(super) route: Option<At<String>>,
+    pub(super) answer: Option<At<String>>,
+    pub(super) when: Option<At<String>>,
 }
 
 /// The section `[redact]`.
@@ -71,7 +84,7 @@ pub(super) struct WrittenRule {
     pub(super) own: bool,
 }
 
-pub(super) const ROOT_KEYS: [&str; 14] = [
+pub(super) const ROOT_KEYS: [&str; 15] = [
     "listen",
     "store",
     "cassettes",
@@ -86,6 +99,7 @@ pub(super) const ROOT_KEYS: [&str; 14] = [
     "ids",
     "redact",
     "match",
+    "fault",
 ];
 /// In the order in which [`Written::limits`] has them.
 pub(super) const LIMIT_KEYS: [&str; 8] = [
@@ -99,12 +113,13 @@ pub(super) const LIMIT_KEYS: [&str; 8] = [
     "expansion",
 ];
 pub(super) const GRAPH_KEYS: [&str; 2] = ["hosts", "reverse"];
-pub(super) const RECORD_KEYS: [&str; 5] = ["routes", "tunnels", "connect_to", "upstream_ca", "timeout"];
+pub(super) const RECORD_KEYS: [&str; 6] = ["routes", "tunnels", "connect_to", "upstream_ca", "timeout", "timings"];
 pub(super) const SIGN_IN_KEYS: [&str; 2] = ["offline", "open"];
-pub(super) const REPLAY_KEYS: [&str; 4] = ["strict", "ids", "seed", "retry_after"];
+pub(super) const REPLAY_KEYS: [&str; 6] = ["strict", "ids", "seed", "retry_after", "latency", "throttle"];
 pub(super) const IDS_KEYS: [&str; 2] = ["also", "never"];
 pub(super) const REDACT_KEYS: [&str; 5] = ["people", "off", "headers", "members", "rule"];
 pub(super) const SHAPE_KEYS: [&str; 2] = ["name", "pattern"];
+pub(super) const FAULT_KEYS: [&str; 3] = ["route", "answer", "when"];
 pub(super) const MATCH_KEYS: [&str; 5] = ["route", "ignore", "headers", "order", "repeat"];
 
 impl Written {
@@ -135,7 +150,8 @@ impl Written {
                 "tunnels" => self.tunnels = reader.list("record.tunnels", value),
                 "connect_to" => self.connect_to = reader.list("record.connect_to", value),
                 "upstream_ca" => self.upstream_ca = reader.string("record.upstream_ca", value),
-                _ => self.timeout = reader.number("record.timeout", value),
+                "timeout" => self.timeout = reader.number("record.timeout", value),
+                _ => self.timings = reader.truth("record.timings", value),
             }),
             "sign_in" => reader.section("sign_in", value, &SIGN_IN_KEYS, |reader, key, value| match key {
                 "offline" => self.sign_in_offline = reader.truth("sign_in.offline", value),
@@ -145,6 +161,8 @@ impl Written {
                 "strict" => self.strict = reader.truth("replay.strict", value),
                 "ids" => self.ids = reader.string("replay.ids", value),
                 "retry_after" => self.retry_after = reader.string("replay.retry_after", value),
+                "latency" => self.latency = reader.string("replay.latency", value),
+                "throttle" => self.throttle = reader.string("replay.throttle", value),
                 _ => self.seed = reader.string("replay.seed", value),
             }),
             "ids" => reader.section("ids", value, &IDS_KEYS, |reader, key, value| match key {
@@ -175,6 +193,7 @@ impl Written {
                     self.limits[at] = reader.number(&format!("limits.{key}"), value);
                 }),
                 "match" => self.rules = reader.rules(&value),
+                "fault" => self.faults = reader.fault_rules(&value),
                 section if ROOT_KEYS.contains(&section) => self.fill_section(section, &value, reader),
                 other => reader.unknown("", other, key.span().start, &ROOT_KEYS),
             }
@@ -296,6 +315,18 @@ impl Reader<'_> {
                 "order" => rule.order = reader.string("match.order", value),
                 "repeat" => rule.repeat = reader.string("match.repeat", value),
                 _ => rule.ignore = reader.list("match.ignore", value),
+            });
+            rule
+        })
+    }
+
+    fn fault_rules(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Vec<WrittenFault>> {
+        self.sections("fault", value, |reader, line, item| {
+            let mut rule = WrittenFault { line, ..WrittenFault::default() };
+            reader.section("fault", item, &FAULT_KEYS, |reader, key, value| match key {
+                "route" => rule.route = reader.string("fault.route", value),
+                "answer" => rule.answer = reader.string("fault.answer", value),
+                _ => rule.when = reader.string("fault.when", value),
             });
             rule
         })

@@ -1,7 +1,8 @@
 //! HTTP Archive 1.2, read and written.
 //!
 //! Source: the HAR 1.2 specification; members that begin with `_` are each tool's own. `_graphdeck` holds the ids of the
-//! cassette and what it claims of people, and `_encoding` says that the text of a request's body is base64, which 1.2 has for answers only.
+//! cassette and what it claims of people, and `_encoding` says that the text of a request's body is base64, which 1.2 has for answers only;
+//! `_took` says that a cassette keeps the time of an exchange.
 
 use super::document::{Fault, Node};
 use super::intake::{Draft, Origin, Part};
@@ -20,6 +21,7 @@ pub(super) fn read(entry: &Node<'_>) -> Result<Draft, Fault> {
     headers(&request, &mut draft.request)?;
     headers(&response, &mut draft.response)?;
     draft.status = response.need("status")?.status()?;
+    draft.took = entry.get("_took").and_then(|took| took.number().ok());
     if let Some(posted) = request.get("postData") {
         match posted.get("text") {
             Some(text) => draft.request.body = body(&text, posted.get("_encoding").or(posted.get("encoding")))?,
@@ -80,8 +82,8 @@ pub(super) fn origin(root: &Node<'_>) -> Result<Option<Origin>, Fault> {
 
 /// Exchanges as a HAR file.
 ///
-/// A cassette keeps no times, and HAR demands some: the first exchange begins at the epoch, each next one a millisecond
-/// later, and none takes any time.
+/// HAR demands times that a cassette does not keep: the first exchange begins at the epoch, each next one a millisecond
+/// later, and one whose time was not kept takes none.
 #[must_use]
 pub fn write(exchanges: impl Iterator<Item = Exchange>, ids: &Ids, people: bool) -> String {
     let entries: Vec<Value> = (0..).zip(exchanges).map(|(at, exchange)| entry(at, &exchange)).collect();
@@ -104,9 +106,6 @@ pub fn write(exchanges: impl Iterator<Item = Exchange>, ids: &Ids, people: bool)
 
 fn entry(at: u64, exchange: &Exchange) -> Value {
     let (request, response) = (&exchange.request, &exchange.response);
-    let (second, millisecond) = (at / 1000, at % 1000);
-    let (minute, hour, day) = (second / 60 % 60, second / 3600 % 24, second / 86400 + 1);
-    let second = second % 60;
     let query: Vec<Value> = request.query().into_iter().flat_map(|query| query.split('&')).map(option).collect();
     let mut asked = json!({
         "method": request.method, "url": request.url(), "httpVersion": "HTTP/1.1", "cookies": [],
@@ -129,19 +128,38 @@ fn entry(at: u64, exchange: &Exchange) -> Value {
         }
     }
     let reason = http::StatusCode::from_u16(response.status).ok().and_then(|status| status.canonical_reason());
-    json!({
-        "startedDateTime": format!("1970-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"),
-        "time": 0,
-        "request": asked,
-        "response": {
-            "status": response.status, "statusText": reason.unwrap_or_default(), "httpVersion": "HTTP/1.1", "cookies": [],
-            "headers": fields(&response.headers), "content": answer,
-            "redirectURL": response.headers.get("location").unwrap_or_default(),
-            "headersSize": -1, "bodySize": response.body.len(),
-        },
-        "cache": {},
-        "timings": { "send": 0, "wait": 0, "receive": 0 },
-    })
+    timed(
+        exchange.took,
+        json!({
+            "startedDateTime": moment(at),
+            "time": exchange.took.unwrap_or(0),
+            "request": asked,
+            "response": {
+                "status": response.status, "statusText": reason.unwrap_or_default(), "httpVersion": "HTTP/1.1", "cookies": [],
+                "headers": fields(&response.headers), "content": answer,
+                "redirectURL": response.headers.get("location").unwrap_or_default(),
+                "headersSize": -1, "bodySize": response.body.len(),
+            },
+            "cache": {},
+            "timings": { "send": 0, "wait": exchange.took.unwrap_or(0), "receive": 0 },
+        }),
+    )
+}
+
+/// So many milliseconds after the epoch.
+fn moment(at: u64) -> String {
+    let (second, millisecond) = (at / 1000, at % 1000);
+    let (minute, hour, day) = (second / 60 % 60, second / 3600 % 24, second / 86400 + 1);
+    let second = second % 60;
+    format!("1970-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+}
+
+/// An entry that says how long its exchange took, where that was kept.
+fn timed(took: Option<u64>, mut entry: Value) -> Value {
+    if let Some(took) = took {
+        entry["_took"] = took.into();
+    }
+    entry
 }
 
 fn fields(headers: &Headers) -> Vec<Value> {
@@ -197,6 +215,7 @@ mod tests {
                 body: sent,
             },
             response: Response { status, headers: answered, body: got },
+            took: status.is_multiple_of(2).then(|| u64::from(status)),
         })
     }
 

@@ -13,7 +13,7 @@ const BRACES: &str = "{{braces}}";
 pub fn write(exchanges: impl Iterator<Item = Exchange>) -> (String, Vec<(usize, &'static str)>) {
     let (mut blocks, mut lost) = (String::new(), Vec::new());
     for (number, exchange) in (1..).zip(exchanges) {
-        let Exchange { request, response } = exchange;
+        let Exchange { request, response, .. } = exchange;
         let head = format!("\n### {number}: {}\n", response.status);
         let mut block = block(&request, true);
         if !reads_as(&block, &request) {
@@ -73,7 +73,8 @@ mod tests {
             headers: [("prefer", "{{x}}"), ("content-type", "application/json")].into_iter().collect(),
             body: body.into(),
         };
-        Exchange { request, response: Response { status: 201, headers: Headers::default(), body: Bytes::new() } }
+        let response = Response { status: 201, headers: Headers::default(), body: Bytes::new() };
+        Exchange { request, response, took: None }
     }
 
     #[test]

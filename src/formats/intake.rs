@@ -51,6 +51,8 @@ pub(super) struct Draft {
     pub(super) request: Part,
     pub(super) status: u16,
     pub(super) response: Part,
+    /// How long it took, where a cassette is to say so.
+    pub(super) took: Option<u64>,
     /// Why nothing of it can be carried over.
     pub(super) left: Option<&'static str>,
     /// What of it is lost.
@@ -180,7 +182,7 @@ impl<'a> Intake<'a> {
             return Err("no answer came to it, or none that was final");
         }
         let (headers, body) = (std::mem::take(&mut draft.response.headers), std::mem::take(&mut draft.response.body));
-        Ok(Exchange { request, response: Response { status: draft.status, headers, body } })
+        Ok(Exchange { request, response: Response { status: draft.status, headers, body }, took: draft.took })
     }
 
     pub(super) fn found(mut self, origin: Option<Origin>) -> Found {

@@ -3,9 +3,11 @@
 use super::batched;
 use super::front::Front;
 use super::refusal::{CLIENT_REQUEST_ID, Fault, marked, refuse};
+use super::troubled::{self, Client};
 use crate::session::auto::Auto;
 use crate::session::replay::Player;
 use crate::session::{HostKind, Session, Target};
+use crate::tape::exchange::{self, Taped};
 use crate::tape::playing::Answer;
 use crate::tape::{batch, sign_in};
 use crate::wire::message::{self, Body, Read};
@@ -43,11 +45,23 @@ async fn replay(
     {
         return Ok(marked(message::to_http(response), HeaderValue::from_static("sign-in"), mark));
     }
+    let client = Client::of(front, player, &request).filter(|_| target.kind == HostKind::Graph);
     if target.kind == HostKind::Graph && batch::is_batch(&request.method, request.path()) {
         let parts = batch::parts(&request)?;
-        return Ok(batched::spoken(&batched::play(&parts, |part| batched::told(player, part)), mark));
+        if let Some(struck) = client.as_ref().and_then(|it| it.struck_batch(player, &player.taped(request))) {
+            return Ok(struck);
+        }
+        let mut slowest = 0;
+        let answers = batched::play(&parts, |part| batched::told(player, part, client.as_ref(), &mut slowest));
+        troubled::wait(slowest).await;
+        return Ok(batched::spoken(&answers, mark));
     }
-    let played = player.answer(&player.taped(request)).map_err(Fault::Miss)?;
+    let request = player.taped(request);
+    if let Some(struck) = client.and_then(|client| client.struck(player, &request)) {
+        return Ok(struck);
+    }
+    let played = player.answer(&request).map_err(Fault::Miss)?;
+    troubled::wait(player.latency(&request, &played)).await;
     Ok(spoken(played, mark))
 }
 
@@ -71,12 +85,14 @@ async fn play_or_record(
                 if batch::is_batch(&request.method, request.path())
                     && let Ok(parts) = batch::parts(&request)
                 {
-                    let asked = batched::Asked { head, body: request.body, parts };
+                    let client = Client::of(front, &auto.player, &request);
+                    let asked = batched::Asked { head, body: request.body, parts, client };
                     return batched::play_or_record(auto, asked, target, front, mark).await;
                 }
+                let client = Client::of(front, &auto.player, &request);
                 let request = auto.player.taped(request);
-                if let Ok(played) = auto.player.find(&request) {
-                    return Ok(spoken(played, mark));
+                if let Some(answered) = played(&auto.player, &request, client, mark).await {
+                    return Ok(answered);
                 }
                 if let Some(id) = auto.old_id(&request) {
                     warn_of_old_id(&id, &request);
@@ -89,8 +105,24 @@ async fn play_or_record(
     Ok(auto.recorder.answer(Request::from_parts(head, body), target).await?)
 }
 
+/// What a player says to a request that is on tape, if it is; a fault on demand strikes no other.
+async fn played(
+    player: &Player,
+    request: &Taped<exchange::Request>,
+    client: Option<Client>,
+    mark: Option<&HeaderValue>,
+) -> Option<Response<Body>> {
+    let client = client.filter(|_| player.has(request));
+    if let Some(struck) = client.and_then(|client| client.struck(player, request)) {
+        return Some(struck);
+    }
+    let played = player.find(request).ok()?;
+    troubled::wait(player.latency(request, &played)).await;
+    Some(spoken(played, mark))
+}
+
 /// Says that Graph is asked about what the tape told of: it may have forgotten it since.
-fn warn_of_old_id(id: &str, request: &crate::tape::exchange::Request) {
+fn warn_of_old_id(id: &str, request: &exchange::Request) {
     let (method, url) = (&request.method, request.url());
     tracing::warn!(
         "{method} {url} goes to Graph with {id}, which is from the tape: if Graph knows it no more, record all anew with `graphdeck record`"

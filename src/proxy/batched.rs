@@ -1,7 +1,8 @@
 //! The requests in a batch, each answered on its own, and the envelope made anew.
 
 use super::front::Front;
-use super::refusal::{self, Fault, marked};
+use super::refusal::{self, CLIENT_REQUEST_ID, Fault, marked};
+use super::troubled::{self, Client};
 use crate::session::Target;
 use crate::session::auto::Auto;
 use crate::session::replay::Player;
@@ -27,16 +28,29 @@ pub fn play(parts: &[Part], mut answer: impl FnMut(&Part) -> exchange::Response)
     named.map(|(id, answer)| (id, answer.unwrap_or_else(batch::failed_dependency))).collect()
 }
 
-/// What a player says to a part: the recorded answer, or the miss as Graph would put an error.
-pub fn told(player: &Player, part: &Part) -> exchange::Response {
-    match player.answer(&player.taped(part.request.clone())) {
-        Ok(played) => played.response,
+/// What a player says to a part: a fault on demand, the recorded answer, or the miss as Graph would put an error.
+/// `slowest` becomes how long it takes, where that is longer.
+pub fn told(player: &Player, part: &Part, client: Option<&Client>, slowest: &mut u64) -> exchange::Response {
+    let request = player.taped(part.request.clone());
+    if let Some(struck) = client.and_then(|client| client.struck_part(player, &request, own_mark(part))) {
+        return struck;
+    }
+    match player.answer(&request) {
+        Ok(played) => {
+            *slowest = player.latency(&request, &played).max(*slowest);
+            played.response
+        }
         Err(miss) => {
             let (status, body) = refusal::error(&Fault::Miss(miss), None);
             let headers = [("content-type", "application/json".to_owned())].into_iter().collect();
             exchange::Response { status: status.as_u16(), headers, body: body.into() }
         }
     }
+}
+
+/// The mark of a call that a part has of its own.
+fn own_mark(part: &Part) -> Option<&str> {
+    part.request.headers.get(CLIENT_REQUEST_ID.as_str())
 }
 
 /// A batch that a client asks.
@@ -47,6 +61,8 @@ pub struct Asked {
     pub body: Bytes,
     /// The requests in it.
     pub parts: Vec<Part>,
+    /// The client, where that matters.
+    pub client: Option<Client>,
 }
 
 /// Plays the parts that are on tape, and asks Graph for the others, in one batch.
@@ -57,10 +73,20 @@ pub async fn play_or_record(
     front: &Front,
     mark: Option<&HeaderValue>,
 ) -> Result<Response<Body>, Fault> {
-    let Asked { mut head, body, parts } = asked;
-    let find =
-        |part: &Part| auto.player.find(&auto.player.taped(part.request.clone())).ok().map(|played| played.response);
+    let Asked { mut head, body, parts, client } = asked;
+    let mut slowest = 0;
+    let find = |part: &Part| {
+        let request = auto.player.taped(part.request.clone());
+        let client = client.as_ref().filter(|_| auto.player.has(&request));
+        if let Some(struck) = client.and_then(|it| it.struck_part(&auto.player, &request, own_mark(part))) {
+            return Some(struck);
+        }
+        let played = auto.player.find(&request).ok()?;
+        slowest = auto.player.latency(&request, &played).max(slowest);
+        Some(played.response)
+    };
     let mut answers: Vec<Option<exchange::Response>> = parts.iter().map(find).collect();
+    troubled::wait(slowest).await;
     let missing: Vec<usize> = (0..parts.len()).filter(|number| answers[*number].is_none()).collect();
     if !missing.is_empty() {
         let all = missing.len() == parts.len();

@@ -6,9 +6,11 @@ use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
 use super::preface::{self, Opening};
-use super::protocol::{self, Answered, Stream, Version};
+use super::protocol::{self, Abandoned, Answered, Stream, Version};
 use super::refusal::{self, Fault};
+use super::resetting::Reset;
 use super::reverse::{self, Via};
+use super::troubled::Effect;
 use crate::session::sessions::Name;
 use crate::session::{HostKind, Session};
 use crate::wire::message::{self, Body};
@@ -44,6 +46,8 @@ pub struct Context {
     pub local: SocketAddr,
     /// The session that the client named when it came in.
     pub session: Name,
+    /// Asks for the reset of its socket.
+    pub reset: Reset,
     /// Its place among the connections at once, kept until nothing of it is left.
     pub place: Arc<OwnedSemaphorePermit>,
 }
@@ -137,6 +141,9 @@ async fn serve_http<S: Stream>(context: Context, stream: S, version: Version, vi
 fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered {
     Box::pin(async move {
         let is_connect = request.method() == Method::CONNECT;
+        let (ending, reset) = (context.ending.clone(), context.reset.clone());
+        // Over HTTP/2 it is the request's stream that is reset: the connection belongs to others too.
+        let of_its_own = request.version() < http::Version::HTTP_2;
         let (mut response, doubtful) = match reverse::check_host(&request) {
             Ok(()) => (dispatch(context, &via, request).await, false),
             Err(fault) => (refusal::refuse(&fault, None), true),
@@ -145,7 +152,13 @@ fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered 
         if doubtful || (is_connect && !response.status().is_success()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        let effect = response.extensions().get::<Effect>().copied();
+        if effect == Some(Effect::Stall) {
+            reached(ending, Ending::Soon).await;
+        } else if effect == Some(Effect::Reset) && of_its_own {
+            reset.ask();
+        }
+        effect.map_or(Ok(response), |_| Err(Abandoned))
     })
 }
 

@@ -2,7 +2,8 @@
 
 use super::front::{Front, split_port};
 use super::reverse::Via;
-use crate::session::sessions::{Fault, Name, Wanted};
+use crate::session::sessions::{Fault, Name};
+use crate::session::wanted::Wanted;
 use crate::wire::message::{self, Body, Read};
 use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};

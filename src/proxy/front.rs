@@ -7,7 +7,7 @@ use crate::wire::authority::Authority;
 use crate::wire::framing::HeadLimits;
 use crate::wire::message::BodyLimit;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The hosts that the deck knows, in lower case.
 #[derive(Clone, Debug)]
@@ -103,6 +103,8 @@ pub struct Front {
     pub patience: Duration,
     /// What one client may ask for.
     pub limits: Limits,
+    /// When the deck began.
+    pub started: Instant,
 }
 
 impl Front {

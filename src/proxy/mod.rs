@@ -12,5 +12,7 @@ pub mod naming;
 pub mod preface;
 pub mod protocol;
 pub mod refusal;
+pub mod resetting;
 pub mod reverse;
 pub mod server;
+pub mod troubled;

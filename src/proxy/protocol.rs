@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,7 +21,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// An answer under way.
-pub type Answered = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+pub type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Abandoned>> + Send>>;
+
+/// A request that gets no answer: its connection ends, or over HTTP/2 its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a request is left without an answer on demand")]
+pub struct Abandoned;
 
 /// The version that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +55,7 @@ pub async fn serve<S: Stream>(
             let asked = activity.ask();
             asked.spend(most);
             let (refused, answering) = (refused.clone(), answer(request));
-            async move { Ok::<_, Infallible>(unless_refused(&refused, asked.number(), answering).await) }
+            async move { unless_refused(&refused, asked.number(), answering).await }
         })
     };
     let outcome = match version {
@@ -72,17 +76,17 @@ pub async fn serve<S: Stream>(
 }
 
 /// The answer to a request, or its refusal: how a request is framed may turn out before it is answered, or meanwhile.
-async fn unless_refused(refused: &Refused, number: u64, answering: Answered) -> Response<Body> {
+async fn unless_refused(refused: &Refused, number: u64, answering: Answered) -> Result<Response<Body>, Abandoned> {
     let refuse = |why: &framing::Fault| {
         let mut response = refusal::refuse(&Fault::Framing(why.clone()), None);
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     };
     if let Some(why) = refused.why(number) {
-        return refuse(why);
+        return Ok(refuse(why));
     }
-    let response = answering.await;
-    refused.why(number).map_or(response, refuse)
+    let answer = answering.await;
+    refused.why(number).map_or(answer, |why| Ok(refuse(why)))
 }
 
 // No Date header is added: a replay gives the same bytes whenever it runs.

@@ -2,6 +2,7 @@
 
 use super::connection::{self, Context, Ending};
 use super::front::Front;
+use super::resetting::{Reset, Socket};
 use super::reverse::Via;
 use crate::session::sessions::Name;
 use std::future::Future;
@@ -61,6 +62,9 @@ fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>,
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     let Ok(local) = local else { return };
-    let context = Context { front: Arc::clone(front), ending, local, session: Name::default(), place: Arc::new(place) };
+    let reset = Reset::default();
+    let stream = Socket::new(stream, reset.clone());
+    let (front, session, place) = (Arc::clone(front), Name::default(), Arc::new(place));
+    let context = Context { front, ending, local, session, reset, place };
     context.clone().spawn(connection::serve(context, stream, Via::Own));
 }

@@ -8,6 +8,8 @@ pub mod replay;
 pub mod report;
 pub mod sessions;
 pub mod tally;
+pub mod trouble;
+pub mod wanted;
 
 use auto::Auto;
 use record::Recorder;

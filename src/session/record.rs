@@ -15,7 +15,7 @@ use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
 
@@ -40,6 +40,8 @@ pub struct Settings {
     pub client_timeout: Duration,
     /// The largest body that is recorded.
     pub body_limit: BodyLimit,
+    /// Whether it is kept how long Graph takes.
+    pub timings: bool,
 }
 
 /// Records one program.
@@ -159,6 +161,7 @@ impl Recorder {
         };
         let request = outgoing(head.clone(), message::full(sent.clone()), target)
             .map_err(|why| hole.because(Fault::Request(why)))?;
+        let sending = self.settings.timings.then(Instant::now);
         let response = self.settings.upstream.send(request).await.map_err(|why| hole.because(why.into()))?;
         let (answer_head, answer_body) = response.into_parts();
         let broken = |why| match why {
@@ -172,7 +175,7 @@ impl Recorder {
         let read = read.map_err(|why| hole.because(broken(why)))?;
         let body = match read {
             Read::Whole(bytes) => {
-                self.write_down(&head, target, &sent, (&answer_head, &bytes), arrival, &mut hole).await;
+                self.write_down(&head, target, &sent, (&answer_head, &bytes, sending), arrival, &mut hole).await;
                 message::full(bytes)
             }
             Read::TooLarge(body) => {
@@ -198,10 +201,11 @@ impl Recorder {
         head: &Parts,
         target: &Target,
         sent: &Bytes,
-        (answer_head, answer): (&http::response::Parts, &Bytes),
+        (answer_head, answer, sending): (&http::response::Parts, &Bytes, Option<Instant>),
         arrival: u64,
         hole: &mut Hole<'_>,
     ) {
+        let took = sending.map(|sent| u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX));
         let limit = self.settings.body_limit;
         let request = match message::owned_request(head, &target.host, sent, limit) {
             Ok(request) => request,
@@ -211,7 +215,7 @@ impl Recorder {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
-        let exchanges = self.exchanges(Exchange { request, response }, target);
+        let exchanges = self.exchanges(Exchange { request, response, took }, target);
         if exchanges.is_empty() {
             self.tally.passed(format!("{} {}", head.method, self.shown(&graph::route_template(head.uri.path()))));
             return hole.fill();

@@ -42,7 +42,7 @@ impl<'a> Suite<'a> {
             let unused = report.unused_of(&session.cassette).into_iter();
             cases.extend(unused.map(|name| (name, "unused", why.clone(), why.clone())));
         }
-        let tests = session.answered + session.recorded + cases.len() as u64;
+        let tests = session.answered + session.recorded + session.faulted + cases.len() as u64;
         Self { session, tests, cases }
     }
 
@@ -60,6 +60,10 @@ impl<'a> Suite<'a> {
         let answered = self.session.answered + self.session.recorded;
         if answered > 0 {
             let name = format!("what was answered: {answered}");
+            *xml += &format!("    <testcase name=\"{name}\" classname=\"{class}\"/>\n");
+        }
+        for (rule, count) in &self.session.faults {
+            let name = escaped(&format!("faults on demand by {rule}: {count}"));
             *xml += &format!("    <testcase name=\"{name}\" classname=\"{class}\"/>\n");
         }
         *xml += "  </testsuite>\n";
@@ -88,10 +92,11 @@ fn escaped(text: &str) -> String {
 pub fn markdown(report: &Report, strict: bool) -> String {
     let verdict = if report.is_clean(strict) { "✅" } else { "❌" };
     let mut page = format!("### {verdict} Graphdeck: {}\n\n", report.headline());
-    page += "| session | cassette | answered | repeats | missed | unused | recorded | holes |\n";
-    page += "|---|---|--:|--:|--:|--:|--:|--:|\n";
+    let counts = |session: &SessionReport| session.counts(report.faulted > 0);
+    let heads: Vec<_> = report.sessions.iter().take(1).flat_map(counts).map(|(head, _)| head).collect();
+    page += &format!("| session | cassette | {} |\n|---|---|{}\n", heads.join(" | "), "--:|".repeat(heads.len()));
     for session in &report.sessions {
-        let cells: String = session.counts().iter().map(|(_, count)| format!(" {count} |")).collect();
+        let cells: String = counts(session).iter().map(|(_, count)| format!(" {count} |")).collect();
         page += &format!("| {} | {} |{cells}\n", session.name, session.cassette);
     }
     for (session, miss) in report.misses().take(SHOWN) {

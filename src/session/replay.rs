@@ -1,6 +1,7 @@
 //! The player: finds a request on tape and speaks the answer. There is no network in it, and nothing to await.
 
 use super::tally::Tally;
+use super::trouble::{Asked, Fault, Trouble};
 use crate::tape::bindings::Bindings;
 use crate::tape::exchange::{Request, Taped};
 use crate::tape::index::Index;
@@ -16,13 +17,26 @@ pub struct Player {
     manner: Manner,
     bindings: Mutex<Bindings>,
     tally: Arc<Tally>,
+    trouble: Trouble,
 }
 
 impl Player {
     /// A player at the begin of the tape.
     #[must_use]
     pub fn new(index: Arc<Index>, manner: Manner, tally: Arc<Tally>) -> Self {
-        Self { index, manner, bindings: Mutex::default(), tally }
+        Self { index, manner, bindings: Mutex::default(), tally, trouble: Trouble::default() }
+    }
+
+    /// The same with trouble on demand.
+    #[must_use]
+    pub fn with_trouble(self, trouble: Trouble) -> Self {
+        Self { trouble, ..self }
+    }
+
+    /// The trouble on demand.
+    #[must_use]
+    pub fn trouble(&self) -> &Trouble {
+        &self.trouble
     }
 
     /// What has happened so far.
@@ -60,6 +74,27 @@ impl Player {
     #[must_use]
     pub fn taped(&self, request: Request) -> Taped<Request> {
         scribe::tape_request(request, self.index.secrets())
+    }
+
+    /// The fault that a request gets on demand, if it gets one. Nothing on tape is used up by it: a retry meets it.
+    pub fn strike(&self, request: &Taped<Request>, asked: Asked<'_>) -> Option<Fault> {
+        let fault = self.trouble.strike(asked, || playing::key(&self.index, request))?;
+        tracing::debug!("the fault `{}` is the answer to {} {}", fault.name, request.method, request.url());
+        self.tally.faulted(&fault.name);
+        Some(fault)
+    }
+
+    /// How long the answer to a request takes, in milliseconds.
+    #[must_use]
+    pub fn latency(&self, request: &Taped<Request>, answer: &Answer) -> u64 {
+        self.trouble.latency(answer.took, || playing::key(&self.index, request))
+    }
+
+    /// Whether a request would be answered from tape.
+    #[must_use]
+    pub fn has(&self, request: &Taped<Request>) -> bool {
+        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        playing::is_on_tape(&self.index, &mut bindings, self.manner, request)
     }
 
     /// Answers a request from tape.

@@ -67,6 +67,10 @@ pub struct SessionReport {
     pub repeats: u64,
     /// Of these, those that differ from what was recorded, by the rules that allow it.
     pub ignored: BTreeMap<String, u64>,
+    /// Requests that got a fault on demand.
+    pub faulted: u64,
+    /// How many of them by which rule.
+    pub faults: BTreeMap<String, u64>,
     /// Requests that nothing answered.
     pub missed: u64,
     /// The first thousand of them.
@@ -112,20 +116,23 @@ impl SessionReport {
     /// Whether anything happened in it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.recorded + self.answered + self.missed + self.holes == 0
+        self.recorded + self.answered + self.faulted + self.missed + self.holes == 0
     }
 
-    /// What a table tells of it, with the heads of its columns.
+    /// What a table tells of it, with the heads of its columns; `faults` asks for those too.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 6] {
-        [
+    pub fn counts(&self, faults: bool) -> Vec<(&'static str, u64)> {
+        let mut counts = vec![
             ("answered", self.answered),
             ("repeats", self.repeats),
+            ("faulted", self.faulted),
             ("missed", self.missed),
             ("unused", self.unused as u64),
             ("recorded", self.recorded),
             ("holes", self.holes),
-        ]
+        ];
+        counts.retain(|(head, _)| faults || *head != "faulted");
+        counts
     }
 
     /// Adds what happened in another session of this name and cassette.
@@ -133,6 +140,7 @@ impl SessionReport {
         self.recorded += other.recorded;
         self.answered += other.answered;
         self.repeats += other.repeats;
+        self.faulted += other.faulted;
         self.missed += other.missed;
         self.misses.extend(other.misses);
         self.misses.truncate(NAMED);
@@ -146,6 +154,7 @@ impl SessionReport {
         self.unused = self.unused_numbers.len();
         let pairs = [
             (&mut self.ignored, other.ignored),
+            (&mut self.faults, other.faults),
             (&mut self.passed_through, other.passed_through),
             (&mut self.tunnelled, other.tunnelled),
             (&mut self.refused, other.refused),
@@ -181,6 +190,8 @@ pub struct Report {
     pub answered: u64,
     /// Requests beyond the tape.
     pub repeats: u64,
+    /// Requests that got a fault on demand.
+    pub faulted: u64,
     /// Requests that nothing answered.
     pub missed: u64,
     /// Exchanges of the run's cassettes that answered nothing in any session.
@@ -206,6 +217,7 @@ impl Report {
             recorded: sum(|session| session.recorded),
             answered: sum(|session| session.answered),
             repeats: sum(|session| session.repeats),
+            faulted: sum(|session| session.faulted),
             missed: sum(|session| session.missed),
             unused: unused(&sessions).values().map(BTreeMap::len).sum(),
             holes: sum(|session| session.holes),
@@ -246,6 +258,9 @@ impl Report {
             "replayed {}: {} answered, {} missed, {} unused",
             self.cassette, self.answered, self.missed, self.unused
         );
+        if self.faulted > 0 {
+            line += &format!(", {} faulted", self.faulted);
+        }
         if self.mode == Mode::Auto {
             line += &format!(", {} recorded", self.recorded);
         }
@@ -279,9 +294,9 @@ impl Report {
         let row = |name: &str, cells: Vec<String>| format!("{name:width$} {}", cells.concat());
         let head = |(head, _): (&str, u64)| format!(" {head:>8}");
         let cell = |(_, count): (&str, u64)| format!(" {count:>8}");
-        let mut lines = vec![row("session", self.sessions[0].counts().into_iter().map(head).collect())];
-        let told =
-            self.sessions.iter().map(|session| row(&session.name, session.counts().into_iter().map(cell).collect()));
+        let counts = |session: &SessionReport| session.counts(self.faulted > 0).into_iter();
+        let mut lines = vec![row("session", counts(&self.sessions[0]).map(head).collect())];
+        let told = self.sessions.iter().map(|session| row(&session.name, counts(session).map(cell).collect()));
         lines.extend(told);
         lines
     }
@@ -317,6 +332,7 @@ impl Report {
                 lines.push(format!("{what}: {}{hint}", sums.join(", ")));
             }
         };
+        aside("faults on demand", |session| &session.faults, "");
         aside("passed through, not recorded", |session| &session.passed_through, " (to record everything: --all)");
         aside("passed through to other hosts", |session| &session.tunnelled, "");
         aside("refused, because a replay does not reach the network", |session| &session.refused, "");

@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::report::{Mode, Report, SessionReport};
-use serde::Deserialize;
+use super::wanted::Wanted;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
@@ -58,21 +58,6 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// How a session is wanted; what is left out is as for the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// Its cassette. Left out, a replay takes the one of the session's name, when there is one, or else the run's; a
-    /// recording takes the session's name.
-    pub cassette: Option<String>,
-    /// Replay: whether repeats beyond the tape are misses.
-    pub strict: Option<bool>,
-    /// Replay: how minted ids are chosen: `derive`, `recorded` or `random`.
-    pub ids: Option<String>,
-    /// Replay: what derived ids are computed from.
-    pub seed: Option<String>,
 }
 
 /// Why a session cannot be had.

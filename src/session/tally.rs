@@ -24,6 +24,7 @@ struct Events {
     answered: u64,
     repeats: u64,
     ignored: BTreeMap<String, u64>,
+    faults: BTreeMap<String, u64>,
     missed: Kept<Missed>,
     holes: Kept<Hole>,
     passed: BTreeMap<String, u64>,
@@ -90,6 +91,11 @@ impl Tally {
         rules.for_each(|rule| count(&mut events.ignored, rule.to_owned()));
     }
 
+    /// A request got a fault on demand, by this rule.
+    pub fn faulted(&self, rule: &str) {
+        count(&mut self.events().faults, rule.to_owned());
+    }
+
     /// Nothing on tape answered.
     pub fn missed(&self, miss: &Miss) {
         self.events().missed.add(Missed::of(miss));
@@ -127,6 +133,8 @@ impl Tally {
             answered: events.answered,
             repeats: events.repeats,
             ignored: events.ignored,
+            faulted: events.faults.values().sum(),
+            faults: events.faults,
             missed: events.missed.count,
             misses: events.missed.first,
             unused: unused.numbers.len(),

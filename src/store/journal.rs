@@ -286,6 +286,7 @@ mod tests {
                 body: body.to_owned().into(),
             },
             response: Response { status: 201, headers: Headers::default(), body: body.to_owned().into() },
+            took: None,
         };
         scribe::tape_exchange(exchange, &crate::tape::secrets::Secrets::default())
     }

@@ -8,7 +8,7 @@ const WAITS: [&str; 3] = ["retry-after", "retry-after-ms", "x-ms-retry-after-ms"
 
 /// A claims challenge in place of a redacted one: `{"access_token":{"nbf":{"essential":true,"value":"0"}}}` in base64.
 /// Programs decode it before they ask for another token.
-const CHALLENGE: &str = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIwIn19fQ==";
+pub(super) const CHALLENGE: &str = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIwIn19fQ==";
 
 /// How long programs are told to wait before they ask again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ mod tests {
     fn adapted(name: &str, value: &str, waits: Waits) -> Vec<String> {
         let request: RequestEntry = serde_json::from_str(r#"{"method":"GET","url":"https://h/a"}"#).unwrap();
         let headers = [(name.to_owned(), Values::One(value.to_owned()))].into();
-        let mut entries = [Entry { request, response: ResponseEntry { status: 429, headers, body: None } }];
+        let mut entries = [Entry { request, response: ResponseEntry { status: 429, headers, body: None }, took: None }];
         adapt(&mut entries, waits);
         entries[0].response.headers[name].as_slice().to_vec()
     }

@@ -294,11 +294,11 @@ pub fn answers(envelope: &[u8]) -> HashMap<String, Response> {
 /// The exchanges of a batch: each part that was answered, as if it had come alone; `None` of what is no batch.
 #[must_use]
 pub fn exchanges(exchange: &Exchange) -> Option<Vec<Exchange>> {
-    let Exchange { request, response } = exchange;
+    let Exchange { request, response, took } = exchange;
     let parts = is_batch(&request.method, request.path()).then(|| parts(request).ok()).flatten()?;
     let mut answers = answers(&response.body);
     let answered = parts.into_iter().filter_map(|part| Some((part.request, answers.remove(&part.id.to_lowercase())?)));
-    Some(answered.map(|(request, response)| Exchange { request, response }).collect())
+    Some(answered.map(|(request, response)| Exchange { request, response, took: *took }).collect())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{fmt, io};
 /// The version of the format that is written. Changes:
 ///
 /// - 1: the first. A cassette in which stand-ins are in the place of people says `"people": "pseudonym"` in its head; any
-///   other says nothing there.
+///   other says nothing there. An exchange whose time was kept says `"took"`, in milliseconds.
 pub const VERSION: u32 = 1;
 
 /// Everything a cassette file holds, in recorded order.
@@ -34,6 +34,9 @@ pub struct Entry {
     pub request: RequestEntry,
     /// What was answered.
     pub response: ResponseEntry,
+    /// How many milliseconds that took, where it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<u64>,
 }
 
 /// The request of an [`Entry`].

@@ -106,6 +106,8 @@ pub struct Exchange {
     pub request: Request,
     /// The response.
     pub response: Response,
+    /// How many milliseconds passed between them, where that is kept.
+    pub took: Option<u64>,
 }
 
 /// Marks what may be written down: secrets and run-to-run noise are gone from it.

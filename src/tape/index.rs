@@ -315,6 +315,12 @@ impl Index {
         self.exchanges.len()
     }
 
+    /// The number of exchanges whose time was not kept.
+    #[must_use]
+    pub fn without_times(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.took.is_none()).count()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -209,6 +209,7 @@ mod tests {
                 body: sent.to_owned().into(),
             },
             response: Response { status, headers: headers.iter().copied().collect(), body: body.to_owned().into() },
+            took: None,
         }
     }
 

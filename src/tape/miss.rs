@@ -366,7 +366,7 @@ mod tests {
                 let body = format!(r#"{{"id":"{}"}}"#, &blake3::hash(text.as_bytes()).to_hex()[..20]);
                 let response =
                     Response { status: 201, headers: crate::tape::exchange::Headers::default(), body: body.into() };
-                scribe::tape_exchange(Exchange { request, response }, &Secrets::default())
+                scribe::tape_exchange(Exchange { request, response, took: None }, &Secrets::default())
             };
             let taped: Vec<_> = recorded.iter().map(exchange).collect();
             let cassette = scribe::seal(&taped, &IdPlaces::default());

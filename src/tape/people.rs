@@ -40,7 +40,7 @@ impl People {
     #[must_use]
     pub fn hide(&mut self, exchange: Taped<Exchange>) -> Taped<Exchange> {
         self.meet(&exchange);
-        let Exchange { mut request, mut response } = exchange.into_inner();
+        let Exchange { mut request, mut response, took } = exchange.into_inner();
         let of_users = leads_to_users(request.path());
         request.target = self.target(&request, of_users);
         for headers in [&mut request.headers, &mut response.headers] {
@@ -48,7 +48,7 @@ impl People {
         }
         request.body = self.body(request.body, of_users);
         response.body = self.body(response.body, of_users);
-        Taped::new(Exchange { request, response })
+        Taped::new(Exchange { request, response, took })
     }
 
     /// The path of an address as it may be shown.
@@ -61,7 +61,7 @@ impl People {
 
     /// Learns who is named in an exchange.
     fn meet(&mut self, exchange: &Exchange) {
-        let Exchange { request, response } = exchange;
+        let Exchange { request, response, .. } = exchange;
         let of_users = leads_to_users(request.path());
         self.meet_keys(&request.target);
         for (_, value) in request.headers.iter().chain(response.headers.iter()) {
@@ -210,7 +210,7 @@ fn decoded(query: &str) -> String {
 /// Who stands in an exchange that should have nobody in it, by place and in words; stand-ins are nobody.
 #[must_use]
 pub fn leaks(exchange: &Exchange) -> Vec<(String, &'static str)> {
-    let Exchange { request, response } = exchange;
+    let Exchange { request, response, .. } = exchange;
     let of_users = leads_to_users(request.path());
     let mut leaks = Vec::new();
     leaks.extend(kind(&request.target).map(|kind| ("request url".to_owned(), kind)));
@@ -264,7 +264,7 @@ mod tests {
             body: sent.to_owned().into(),
         };
         let response = Response { status: 200, headers: Headers::default(), body: answered.to_owned().into() };
-        scribe::tape_exchange(Exchange { request, response }, &Secrets::default())
+        scribe::tape_exchange(Exchange { request, response, took: None }, &Secrets::default())
     }
 
     fn people() -> People {
@@ -273,7 +273,7 @@ mod tests {
 
     /// An exchange with nobody in it, in short: each stand-in by what it stands for.
     fn hidden(target: &str, sent: &str, answered: &str) -> [String; 3] {
-        let Exchange { request, response } = people().hide(exchange(target, sent, answered)).into_inner();
+        let Exchange { request, response, .. } = people().hide(exchange(target, sent, answered)).into_inner();
         let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         let stand_ins = people().stand_ins;
         let id = stand_ins.guid(Guid::parse(GUID).unwrap()).to_string();

@@ -5,7 +5,7 @@ use super::choosing::Choice;
 use super::differences::Live;
 use super::exchange::{Request, Response, Taped};
 use super::index::Index;
-use super::matching::{Reading, Repeat, Varying};
+use super::matching::{Key, Reading, Repeat, Varying};
 use super::miss::{Played, Unanswered};
 use super::scribe::Blank;
 use super::speaking::{Policy, Speaker};
@@ -34,6 +34,54 @@ pub struct Answer {
     pub allowed: Vec<usize>,
     /// Whether the exchange had answered a request before, this one or one with other ids.
     pub repeat: bool,
+    /// How long Graph took for it in milliseconds, where that was recorded.
+    pub took: Option<u64>,
+}
+
+/// What a request finds on tape.
+struct Found {
+    reading: Reading,
+    choice: Choice,
+    /// How often the exchange answered this very request, which is `request`.
+    plays: u32,
+    request: Key,
+    /// Whether it answered any.
+    repeat: bool,
+}
+
+/// Finds the exchange that answers; where that is used up, what it was used for.
+fn find(
+    index: &Index,
+    bindings: &mut Bindings,
+    manner: Manner,
+    request: &Taped<Request>,
+) -> Result<Found, Option<Played>> {
+    let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
+    let verbatim =
+        |choice: &Choice| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
+    let choice = index.choose(&reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
+    let very_request = reading.loose.very_request();
+    let plays = bindings.plays(very_request, choice.exchange);
+    let repeat = bindings.played(choice.exchange) > 0;
+    let writes = !index.exchanges[choice.exchange as usize].reads;
+    let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && plays > 0;
+    if (manner.strict && repeat) || no_repeat {
+        let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
+        return Err(Some(Played { exchange: choice.exchange, by: bindings.last_played(choice.exchange), rule }));
+    }
+    Ok(Found { reading, choice, plays, request: very_request, repeat })
+}
+
+/// Whether a request would be answered from tape.
+#[must_use]
+pub fn is_on_tape(index: &Index, bindings: &mut Bindings, manner: Manner, request: &Taped<Request>) -> bool {
+    find(index, bindings, manner, request).is_ok()
+}
+
+/// What request this is, whatever came before it and whatever stands at places that may vary.
+#[must_use]
+pub fn key(index: &Index, request: &Taped<Request>) -> Key {
+    Reading::of(request, &index.rules, &[index.ids.lexicon()]).loose.very_request()
 }
 
 /// Answers a request from tape.
@@ -47,23 +95,9 @@ pub fn play(
     request: &Taped<Request>,
 ) -> Result<Answer, Box<Unanswered>> {
     bindings.ask();
-    let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
-    let verbatim =
-        |choice: &Choice| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
-    let choice = index.choose(&reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice));
-    let Some(choice) = choice else {
-        return Err(unanswered(index, bindings, request, None));
-    };
-    let very_request = reading.loose.very_request();
-    let plays = bindings.plays(very_request, choice.exchange);
-    let repeat = bindings.played(choice.exchange) > 0;
-    let writes = !index.exchanges[choice.exchange as usize].reads;
-    let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && plays > 0;
-    if (manner.strict && repeat) || no_repeat {
-        let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
-        let played = Played { exchange: choice.exchange, by: bindings.last_played(choice.exchange), rule };
-        return Err(unanswered(index, bindings, request, Some(played)));
-    }
+    let found =
+        find(index, bindings, manner, request).map_err(|played| unanswered(index, bindings, request, played))?;
+    let Found { reading, choice, plays, request: very_request, repeat } = found;
     let plays = if reading.repeat == Repeat::Last { 0 } else { plays };
     settle(index, bindings, &choice);
     bindings.count(very_request, choice.exchange);
@@ -79,7 +113,8 @@ pub fn play(
     }
     bindings.said.extend(said);
     let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
-    Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat })
+    let took = index.entries[choice.exchange as usize].took;
+    Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took })
 }
 
 fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, played: Option<Played>) -> Box<Unanswered> {
@@ -168,7 +203,8 @@ mod tests {
     }
 
     fn answered(request: Request, status: u16, body: String) -> Exchange {
-        Exchange { request, response: Response { status, headers: Headers::default(), body: body.into() } }
+        let response = Response { status, headers: Headers::default(), body: body.into() };
+        Exchange { request, response, took: None }
     }
 
     struct Deck {

@@ -84,7 +84,7 @@ fn body(body: &mut Bytes, headers: &Headers, secrets: &Secrets) {
 /// What in an exchange looks like a secret, by place and by kind; nothing in what went down the road to tape.
 #[must_use]
 pub fn leaks(exchange: &Exchange, secrets: &Secrets) -> Vec<(String, String)> {
-    let Exchange { request, response } = exchange;
+    let Exchange { request, response, .. } = exchange;
     let mut leaks = Vec::new();
     let mut look = |place: String, text: &[u8]| leaks.extend(secrets.find(text).map(|kind| (place, kind.to_owned())));
     look("request url".to_owned(), request.target.as_bytes());

@@ -32,14 +32,14 @@ pub fn tape_request(mut request: Request, secrets: &Secrets) -> Taped<Request> {
 /// An exchange on tape: no secrets, no headers that differ from run to run.
 #[must_use]
 pub fn tape_exchange(exchange: Exchange, secrets: &Secrets) -> Taped<Exchange> {
-    let Exchange { request, mut response } = exchange;
+    let Exchange { request, mut response, took } = exchange;
     redact::response(&mut response, secrets);
     if redact::is_sign_in(&request) {
         response.body = Bytes::new();
     }
     response.headers.retain(|name, _| !graph::is_passing_response_header(name));
     response.headers.sort();
-    Taped::new(Exchange { request: tape_request(request, secrets).into_inner(), response })
+    Taped::new(Exchange { request: tape_request(request, secrets).into_inner(), response, took })
 }
 
 /// The exchanges of a take as a cassette: all ids learnt first, then every text written with them.
@@ -87,6 +87,7 @@ pub fn entry(exchange: &Taped<Exchange>, ids: &Ids) -> Entry {
             headers: header_entries(&response.headers, ids),
             body: body_entry(&response.body, ids),
         },
+        took: exchange.took,
     }
 }
 
@@ -148,7 +149,7 @@ pub fn from_row(row: &[u8]) -> Result<Taped<Exchange>, String> {
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchange>, Fault> {
     let request = read_request(&entry.request, ids, number)?;
-    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids) }))
+    Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids), took: entry.took }))
 }
 
 /// A request that stands by itself as it would in a cassette without ids.
@@ -412,6 +413,7 @@ mod tests {
                 headers: [("location", header.as_str())].into_iter().collect(),
                 body: answered,
             },
+            took: status.is_multiple_of(2).then(|| u64::from(status)),
         })
     }
 

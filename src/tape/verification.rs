@@ -153,7 +153,7 @@ impl<'a> Verification<'a> {
         let request = self.request(number)?;
         let ids = &self.cassette.ids;
         let recorded = scribe::recorded(&self.cassette.entries[number - 1], ids, number)?;
-        let live = scribe::tape_exchange(Exchange { request, response }, self.rules.secrets());
+        let live = scribe::tape_exchange(Exchange { request, response, took: None }, self.rules.secrets());
         for row in &self.asked[number - 1] {
             let id = self.recorded(*row);
             if self.renaming.there(&id).is_none() {

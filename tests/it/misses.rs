@@ -43,7 +43,7 @@ fn of_ten_thousand_exchanges_the_nearest_is_found() {
     let exchange = |number: usize| {
         let body = format!(r#"{{"id":"7e323db2-3db2-7e32-b23d-{number:012}"}}"#);
         let response = Response { status: 201, headers: Headers::default(), body: body.into() };
-        Exchange { request: post(CONFIG, number, number), response }
+        Exchange { request: post(CONFIG, number, number), response, took: None }
     };
     let player = player((0..10_000).map(exchange).collect());
     let began = Instant::now();

@@ -224,7 +224,9 @@ pub fn server() -> impl FnMut(&Request) -> Response {
 
 /// A run as exchanges.
 pub fn exchanges(run: &Run) -> Vec<Exchange> {
-    run.iter().map(|(request, response)| Exchange { request: request.clone(), response: response.clone() }).collect()
+    run.iter()
+        .map(|(request, response)| Exchange { request: request.clone(), response: response.clone(), took: None })
+        .collect()
 }
 
 /// All that a client is told, as one text: status, headers that are recorded, body.
