@@ -16,6 +16,7 @@ pub mod guid;
 pub mod id;
 pub mod ids;
 pub mod index;
+mod json_values;
 pub mod learning;
 pub mod lexicon;
 pub mod matching;
