@@ -1,6 +1,7 @@
 //! The values of a JSON text, seen while it is parsed: a tree of them would take ten times the room of the text.
 
-use super::walk::{Kind, Leaf, Place};
+use super::leaf::{Kind, Leaf};
+use super::place::Place;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt::{self, Write};

@@ -17,6 +17,7 @@ pub mod id;
 pub mod ids;
 pub mod index;
 mod json_values;
+mod leaf;
 pub mod learning;
 pub mod lexicon;
 pub mod matching;

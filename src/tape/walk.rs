@@ -4,36 +4,10 @@ use super::body;
 use super::exchange::{Headers, Request, Response};
 use super::graph::{self, Segment};
 use super::json_values;
+pub use super::leaf::{Kind, Leaf};
 use super::ordering;
 pub use super::place::{IdPlaces, Place, PlacePattern};
 use serde_json::Value;
-use std::borrow::Cow;
-
-/// What kind of value a leaf is: values of two kinds are never equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A word that holds no id: a method, a host, the name of a segment.
-    Word,
-    /// The key of a path segment.
-    Key,
-    /// A text, in which ids may stand.
-    Text,
-    /// A JSON number, `true`, `false`, `null`, `{}` or `[]`.
-    Literal,
-    /// A body that is no text, told by length and digest.
-    Bytes,
-}
-
-/// A value of a message and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leaf<'a> {
-    /// Where.
-    pub place: Place,
-    /// What kind.
-    pub kind: Kind,
-    /// The value in comparable form.
-    pub text: Cow<'a, str>,
-}
 
 /// What a walk sees besides what it always sees, and what it passes over.
 #[derive(Clone, Debug, Default)]
