@@ -81,7 +81,8 @@ async fn a_disk_that_is_full_while_recording_costs_no_answer_and_is_said_at_once
     let ended = deck.stop();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_eq!(project.cassette("full"), DEMO);
-    let said = project.tidy(&once(&ended.stderr)).replace(&format!("{} exchanges", told.len()), "SOME exchanges");
+    let mut said = once(&ended.stderr);
+    (0..100).for_each(|count| said = said.replace(&format!("with {count} exchanges"), "with SOME exchanges"));
     insta::assert_snapshot!(said);
 
     fs::remove_file(small.at().join("filler")).unwrap();

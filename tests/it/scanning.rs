@@ -7,7 +7,8 @@ use crate::support::deck::Project;
 use std::fmt::Write;
 use std::time::Instant;
 
-const CONFIGS: usize = 1000;
+/// How many statuses each configuration has.
+const STATUSES: usize = 10;
 
 /// A GUID that looks like chance.
 fn guid(words: &str) -> String {
@@ -22,11 +23,12 @@ fn guid(words: &str) -> String {
 /// A cassette of at least so many bytes, and how many exchanges are in it.
 fn cassette(bytes: usize) -> (String, usize) {
     let (mut ids, mut exchanges, mut count) = (String::new(), String::new(), 0);
-    (1..=CONFIGS)
-        .for_each(|n| writeln!(ids, "    \"deviceConfigurations.{n}\": \"{}\",", guid(&format!("c{n}"))).unwrap());
     while ids.len() + exchanges.len() < bytes {
         count += 1;
-        let config = count % CONFIGS + 1;
+        let config = (count - 1) / STATUSES + 1;
+        if count % STATUSES == 1 {
+            writeln!(ids, "    \"deviceConfigurations.{config}\": \"{}\",", guid(&format!("c{config}"))).unwrap();
+        }
         writeln!(ids, "    \"userStatuses.{count}\": \"{}\",", guid(&format!("s{count}"))).unwrap();
         let url = format!(
             "https://graph.microsoft.com/beta/deviceManagement/deviceConfigurations/{{{{deviceConfigurations.{config}}}}}/userStatuses"
