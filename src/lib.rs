@@ -68,6 +68,7 @@
 //!   committer.rs         the one thread that writes
 //!   rows.rs              the rows
 //!   counts.rs            how many were acknowledged, kept outside it
+//!   format.rs            which version of it this is
 //!   cassettes.rs         cassette files
 //!   people_key.rs        the key of stand-ins, beside it
 //! wire/                FLOOR 2: the network seen from inside
@@ -111,6 +112,8 @@
 //!   cassette.rs          the file format and its versions
 //!   place.rs             places of a message, and patterns for them
 //!   walk.rs              the one walk over every value of a message
+//!   leaf.rs              one of these values
+//!   json_values.rs       the values of a JSON text, without a tree
 //!   ordering.rs          arrays whose order says nothing
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request

@@ -48,7 +48,7 @@ fn temporary_file(dir: &Path, private: bool) -> io::Result<tempfile::NamedTempFi
     #[cfg(not(unix))]
     let _ = private;
     loop {
-        let fresh = builder.tempfile_in(dir)?;
+        let fresh = builder.tempfile_in(dir).map_err(|fault| plain(&fault))?;
         // The lock tells others that somebody is still at it. Where there are no locks, nobody removes anything.
         let _ = fresh.as_file().lock();
         // One of them may have been quicker, and removed it.
@@ -56,6 +56,13 @@ fn temporary_file(dir: &Path, private: bool) -> io::Result<tempfile::NamedTempFi
             return Ok(fresh);
         }
     }
+}
+
+/// A refusal of the system without the name of a temporary file, which says nothing to anybody.
+fn plain(fault: &io::Error) -> io::Error {
+    let cause = fault.get_ref().and_then(std::error::Error::source);
+    let code = cause.and_then(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or_else(|| fault.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// Removes the temporary files in `dir` whose process has ended in the middle: nobody holds their locks.
@@ -72,6 +79,22 @@ fn remove_abandoned(dir: &Path) {
         {
             let _ = fs::remove_file(file.path());
         }
+    }
+}
+
+/// What can be done about a refusal of the system to write in a folder, which `flag` sets; nothing where that is not known.
+#[must_use]
+pub fn way_out(fault: &io::Error, flag: &str) -> String {
+    use io::ErrorKind::{
+        AlreadyExists, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    match fault.kind() {
+        StorageFull | QuotaExceeded => format!("; make room on that disk, or take a folder on another with {flag}"),
+        ReadOnlyFilesystem | PermissionDenied => format!("; take a folder that can be written with {flag}"),
+        AlreadyExists | NotADirectory => {
+            format!("; a file stands where a folder should be: remove it, or take another folder with {flag}")
+        }
+        _ => String::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a take to a cassette: sealed when its recording ends well, kept when it does not, played where none is sealed.
 
 use super::scanning::refuse_leaks;
-use super::{Fault, say};
+use super::{Fault, complain, say};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::journal::Journal;
@@ -25,7 +25,11 @@ pub(super) fn seal_take(
     failed: bool,
     seal: &Seal<'_>,
 ) -> Result<String, Fault> {
-    let exchanges = store.read(take)?;
+    let exchanges = match store.read(take) {
+        // One whose disk is full gives back what it holds when it is opened anew.
+        Err(why) if failed => return Ok(format!("{name} was not written, since {why}; {}", kept(store, take, name)?)),
+        read => read?,
+    };
     if exchanges.is_empty() {
         store.remove(take)?;
         let as_it_was = if cassettes.contains(name)? {
@@ -52,7 +56,10 @@ pub(super) fn seal_take(
         Err(_) => String::new(),
     };
     let path = cassettes.write(name, &cassette)?;
-    store.remove(take)?;
+    if let Err(why) = store.remove(take) {
+        // What is sealed is safe; the take that stays only takes room.
+        complain(format!("{why}. Take {take} of {name} stays there, though it is sealed"));
+    }
     let incomplete = if failed { "; the recording failed, so it may be incomplete" } else { "" };
     Ok(format!("recorded {} to {}{replaced}{incomplete}", count(number), path.display()))
 }

@@ -24,6 +24,10 @@ pub(super) fn check(written: WrittenRedaction, faults: &mut Vec<written::Fault>)
         members: each("redact.members", list(written.members), faults, check_member),
         rules: check_shapes(written.rules.unwrap_or_default(), faults),
     };
+    // Those that the deck comes with are made ready once.
+    if changes == Changes::default() {
+        return (Secrets::default(), people);
+    }
     let secrets = Secrets::new(&changes).unwrap_or_else(|why| {
         faults.push((1, format!("redact: the rules taken together cannot be searched: {why}")));
         Secrets::default()

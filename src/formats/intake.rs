@@ -73,7 +73,9 @@ impl Part {
         if name.starts_with(':') {
             return;
         }
-        for line in value.split('\n').map(|line| line.trim_end_matches('\r')) {
+        // A key in PEM is one value on many lines: in pieces nobody would know it for what it is.
+        let one = value.contains("-----BEGIN ").then(|| value.replace(['\r', '\n'], " "));
+        for line in one.as_deref().unwrap_or(value).split('\n').map(|line| line.trim_end_matches('\r')) {
             let carried = !line.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f');
             if carried && http::HeaderName::try_from(name).is_ok() {
                 self.headers.push(name, bytewise(line));

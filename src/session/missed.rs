@@ -67,7 +67,7 @@ impl Missed {
     #[must_use]
     pub fn of(miss: &Miss) -> Self {
         // As text: as values it would take many times the room.
-        let sent = serde_json::value::to_raw_value(&miss.sent).ok();
+        let sent = miss.sent.as_ref().and_then(|sent| serde_json::value::to_raw_value(sent).ok());
         Self {
             request: miss.request.clone(),
             reason: miss.reason.as_str(),

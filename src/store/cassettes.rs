@@ -38,7 +38,7 @@ pub enum Fault {
         source: cassette::Fault,
     },
     /// The system refused.
-    #[error("{} cannot be {what}: {source}", .path.display())]
+    #[error("{} cannot be {what}: {source}{}", .path.display(), hint(what, .source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -47,6 +47,11 @@ pub enum Fault {
         /// The reason.
         source: io::Error,
     },
+}
+
+/// What can be done where a cassette cannot be written.
+fn hint(what: &str, source: &io::Error) -> String {
+    if what == "written" { platform::way_out(source, "--cassettes DIR") } else { String::new() }
 }
 
 fn list(others: &[String]) -> String {

@@ -181,6 +181,7 @@ impl Fault {
             Self::InUse { path, process } => Self::InUse { path: path.clone(), process: process.clone() },
             Self::Damaged { path, why } => Self::Damaged { path: path.clone(), why: why.clone() },
             Self::Unkeepable(why) => Self::Unkeepable(why.clone()),
+            Self::Version { path, why } => Self::Version { path: path.clone(), why: why.clone() },
             Self::NoStore(path) => Self::NoStore(path.clone()),
             Self::Closed => Self::Closed,
             Self::Io { path, what, source } => Self::io(path, what, io::Error::new(source.kind(), source.to_string())),

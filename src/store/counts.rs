@@ -18,14 +18,30 @@ pub(super) fn open_count(path: &Path, take: u64) -> io::Result<File> {
     Ok(file)
 }
 
-pub(super) fn read_count(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
+/// The count in a file; none where none was written yet, as when a crash came between the two.
+///
+/// # Errors
+/// When it holds something else: then nobody knows how many were acknowledged.
+pub(super) fn read_count(file: &Path) -> Result<Option<u64>, String> {
+    let read = match fs::read(file) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|fault| fault.to_string())?,
+    };
+    let text = std::str::from_utf8(&read).ok().and_then(|text| text.strip_suffix('\n'));
+    match text.filter(|text| text.len() == DIGITS).and_then(|text| text.parse().ok()) {
+        Some(count) => Ok(Some(count)),
+        None if read.is_empty() => Ok(None),
+        None => Err(format!("its file `counts/{}` holds no count", file.file_name().unwrap_or_default().display())),
+    }
 }
+
+/// As many digits as a count may have.
+const DIGITS: usize = 20;
 
 /// Writes the count over the last one, always as long, so that no crash leaves half a number; and brings it to the disk,
 /// since after a power cut it must not speak of fewer than were acknowledged.
 pub(super) fn write_count(file: &mut File, count: u64) -> io::Result<()> {
     io::Seek::rewind(file)?;
-    file.write_all(format!("{count:020}\n").as_bytes())?;
+    file.write_all(format!("{count:0DIGITS$}\n").as_bytes())?;
     file.sync_data()
 }

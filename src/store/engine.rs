@@ -8,7 +8,10 @@ use super::takes::Fault;
 use crate::platform;
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{InvalidData, InvalidInput, UnexpectedEof},
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -97,6 +100,15 @@ pub fn hush_caught_panics() {
     }));
 }
 
+/// Sled hands the system's errors on as the text of their parts, once it keeps them.
+fn plain(fault: io::Error) -> io::Error {
+    match fault.kind() {
+        io::ErrorKind::Other => fault,
+        _ if fault.raw_os_error().is_some() => fault,
+        kind => kind.into(),
+    }
+}
+
 /// Runs what calls sled, turning its panics and errors into faults of the store.
 pub(super) fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     GUARDED.set(true);
@@ -105,7 +117,15 @@ pub(super) fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> 
     let damaged = |why: String| Fault::Damaged { path: path.to_owned(), why };
     match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(source))) => Err(Fault::io(path, what, source)),
+        // A file that ends too soon is no refusal of the system's.
+        Ok(Err(sled::Error::Io(source))) if matches!(source.kind(), UnexpectedEof | InvalidData | InvalidInput) => {
+            Err(damaged(source.to_string()))
+        }
+        Ok(Err(sled::Error::Io(source))) => Err(Fault::io(path, what, plain(source))),
+        Ok(Err(sled::Error::Unsupported(why))) => {
+            let why = why.split_inclusive(". ").next().unwrap_or_default().trim_end_matches(['.', ' ']).to_owned();
+            Err(Fault::Version { path: path.to_owned(), why })
+        }
         Ok(Err(fault)) => Err(damaged(fault.to_string())),
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());

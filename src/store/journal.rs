@@ -3,6 +3,7 @@
 use super::committer::{Append, Committer, Order};
 use super::counts::{count_file, read_count};
 use super::engine::{self, guarded};
+use super::format;
 use super::rows::{framed, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
@@ -58,6 +59,7 @@ impl Journal {
             let write = |file: &mut io::BufWriter<&mut File>| file.write_all(b"*\n");
             platform::replace_file(&ignore, write).map_err(|source| Fault::io(path, "opened", source))?;
         }
+        format::check(path)?;
         let (db, data) = engine::open(path, &path.join("sled"))?;
         let (takes, rows) = guarded(path, "opened", || Ok((db.open_tree("takes")?, db.open_tree("rows")?)))?;
         let mut journal = Self {
@@ -90,7 +92,8 @@ impl Journal {
         for file in files {
             let file = file.map_err(|source| Fault::io(&self.path, "opened", source))?.path();
             let take = file.file_name().and_then(|name| name.to_str()?.parse().ok());
-            let (Some(take), Some(counted)) = (take, read_count(&file)) else { continue };
+            let Some(take) = take else { continue };
+            let Some(counted) = read_count(&file).map_err(|why| self.damaged(why))? else { continue };
             let found = self.count(take)?;
             if found < counted {
                 return Err(self.damaged(format!("take {take} has {found} of its {counted} exchanges")));
@@ -212,7 +215,7 @@ impl Takes for Journal {
                 _ => return Err(self.damaged(format!("in take {take} exchange {} is missing", framed.len() + 1))),
             }
         }
-        let acknowledged = read_count(&count_file(&self.path, take)).unwrap_or(0);
+        let acknowledged = read_count(&count_file(&self.path, take)).map_err(|why| self.damaged(why))?.unwrap_or(0);
         let mut rows = Vec::new();
         for (row, number) in framed.iter().zip(0..) {
             let broken = |why: &str| self.damaged(format!("in take {take} exchange {} {why}", number + 1));

@@ -4,6 +4,7 @@ pub mod cassettes;
 mod committer;
 mod counts;
 pub mod engine;
+mod format;
 pub mod journal;
 pub mod people_key;
 mod rows;

@@ -1,5 +1,6 @@
 //! What recording needs of a store: takes that are begun, appended to, read again and removed.
 
+use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,17 @@ pub enum Fault {
         /// What was found.
         why: String,
     },
+    /// Another version of this program wrote it.
+    #[error(
+        "the store {} is of another version of graphdeck ({why}): use that version, or give this one a store of its own with --store DIR",
+        .path.display()
+    )]
+    Version {
+        /// The folder.
+        path: PathBuf,
+        /// By what it was told.
+        why: String,
+    },
     /// The folder holds other things.
     #[error("{} is not empty and holds no store: give --store a folder of its own", .0.display())]
     NoStore(PathBuf),
@@ -111,7 +123,7 @@ pub enum Fault {
     #[error("the recording has ended")]
     Closed,
     /// The system refused.
-    #[error("the store {} cannot be {what}: {source}", .path.display())]
+    #[error("the store {} cannot be {what}: {source}{}", .path.display(), platform::way_out(.source, "--store DIR"))]
     Io {
         /// The folder.
         path: PathBuf,

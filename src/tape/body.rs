@@ -144,6 +144,9 @@ impl Form {
 /// How deep JSON may be nested to stand as JSON: in a cassette it is some levels deeper, and the parser's limit is 128.
 const DEPTH: usize = 100;
 
+/// From how many bytes on a body has longer values than smaller ones.
+const LARGE: usize = 32 * 1024;
+
 /// Whether a body has so many values for its size that comparing each of them would cost many times its memory: no
 /// request to Graph has. It is kept and compared as one text.
 #[must_use]
@@ -161,7 +164,8 @@ pub fn is_dense(body: &[u8]) -> bool {
             _ => {}
         }
     }
-    values > 300 + body.len() / 16
+    let large = body.len().saturating_sub(LARGE);
+    values > 300 + (body.len() - large) / 16 + large / 24
 }
 
 /// The value and layout that print to exactly `text`, if there are any.

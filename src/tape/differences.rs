@@ -17,6 +17,9 @@ const SHOWN: usize = 120;
 /// How many differences of one exchange are kept; the others are counted.
 pub(super) const KEPT: usize = 50;
 
+/// How many values are compared one by one where nothing answers; a body with more is told of as a whole.
+const COMPARED: usize = 1500;
+
 /// What a recorded body is called that is JSON, where the live one is none.
 pub(super) const JSON: &str = "JSON";
 
@@ -120,10 +123,13 @@ pub(super) struct Live {
 struct LiveLeaf {
     leaf: Leaf<'static>,
     /// Its ids: where they stand, and what they stand for if that is known.
-    ids: Vec<(Range<usize>, Id, Option<Row>)>,
+    ids: Box<[LiveId]>,
     /// The value with the names of the ids that are known, if there are any.
     named: Option<String>,
 }
+
+/// An id, where it stands, and what it stands for if that is known.
+type LiveId = (Range<usize>, Id, Option<Row>);
 
 impl LiveLeaf {
     fn parts(&self) -> Vec<&str> {
@@ -138,7 +144,12 @@ impl LiveLeaf {
 impl Live {
     /// Reads a request, of which `bindings` tells what its ids stand for.
     pub(super) fn of(index: &Index, bindings: &Bindings, request: &Taped<Request>) -> Self {
-        let (leaves, address, ignored) = compared(index, request);
+        let (mut leaves, address, ignored) = compared(index, request);
+        if leaves.len() > COMPARED {
+            let count = leaves.len();
+            leaves.retain(|leaf| !matches!(leaf.place, Place::Json(_)));
+            leaves.push(Leaf { place: Place::Body, kind: Kind::Text, text: format!("{count} values").into() });
+        }
         let own = matching::own(&leaves);
         let known = [index.ids.lexicon(), bindings.lexicon(), &own];
         let marks = matching::marks(&leaves, &index.rules, &known);

@@ -20,13 +20,16 @@ const TOLD: usize = 10;
 /// How many places a rule is proposed for at most: what differs more is another request.
 const PROPOSED: usize = 3;
 
+/// The largest body, in bytes, that is taken apart to be explained: what is larger would cost many times that.
+const LARGE: usize = 16 * 1024;
+
 /// A request that nothing on tape answers, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Miss {
     /// The request, as `METHOD address`.
     pub request: String,
-    /// The request as it would stand in a cassette, without ids: what `explain` takes.
-    pub sent: RequestEntry,
+    /// The request as it would stand in a cassette, without ids: what `explain` takes; none where it is large.
+    pub sent: Option<RequestEntry>,
     /// Why.
     pub reason: Reason,
     /// Why, in one sentence or two.
@@ -109,7 +112,8 @@ impl Unanswered {
     pub fn explain(self, index: &Index, cassette: &str) -> Miss {
         let request = format!("{} {}", self.request.method, self.request.url());
         let record = format!("To have it, record it: graphdeck auto {cassette} --all -- COMMAND");
-        let sent = super::scribe::request_entry(&self.request, &super::ids::Ids::default());
+        let sent = (self.request.body.len() <= LARGE)
+            .then(|| super::scribe::request_entry(&self.request, &super::ids::Ids::default()));
         let miss = Miss {
             request,
             sent,
@@ -210,7 +214,7 @@ fn near(index: &Index, exchange: u32, differences: Differences) -> Near {
 fn hints(request: &Request, nearest: &[Near]) -> Vec<String> {
     let writes = matches!(request.method.as_str(), "POST" | "PATCH" | "PUT");
     let about = graph::route_template(request.path()).to_lowercase().contains("/userstatuses");
-    if !writes || !about || body::is_dense(&request.body) {
+    if !writes || !about || request.body.len() > LARGE || body::is_dense(&request.body) {
         return Vec::new();
     }
     let Some(body) = walk::parse_json(&request.body) else { return Vec::new() };
@@ -262,8 +266,9 @@ fn reason(index: &Index, unanswered: &Unanswered, nearest: &[Near], invalid: boo
 
 /// Why a body is not compared as JSON.
 fn not_json(text: &[u8]) -> String {
-    let (fault, otherwise) = if body::is_dense(text) {
-        (serde_json::from_slice::<IgnoredAny>(text).err(), "it has more values for its size than are compared")
+    let many = "it has more values than are compared one by one";
+    let (fault, otherwise) = if body::is_dense(text) || text.len() > LARGE {
+        (serde_json::from_slice::<IgnoredAny>(text).err(), many)
     } else {
         (serde_json::from_slice::<serde_json::Value>(text).err(), "it is no object and no array")
     };

@@ -19,6 +19,8 @@ pub mod id;
 pub mod ids;
 pub mod index;
 pub mod latency;
+mod json_values;
+mod leaf;
 pub mod learning;
 pub mod lexicon;
 pub mod matching;

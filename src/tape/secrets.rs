@@ -4,13 +4,13 @@ use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, H
 use regex::bytes::{Captures, Regex, RegexSet};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// What stands on tape in the stead of a secret.
 pub const REDACTED: &str = "REDACTED";
 
 /// What a configuration changes of the rules that the deck comes with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The names of rules, headers, members and fields that count no more.
     pub off: Vec<String>,
@@ -31,9 +31,26 @@ struct Search {
     headers: Vec<Regex>,
     names: Vec<String>,
     any: RegexSet,
-    each: Vec<Regex>,
+    each: Vec<Rule>,
     /// A name of a member, decoded, that hides a secret; none where they are all switched off.
     member: Option<Regex>,
+}
+
+/// A rule by itself. It is made ready when something was found by it for the first time: most runs meet few kinds.
+#[derive(Debug)]
+struct Rule {
+    pattern: String,
+    ready: OnceLock<Regex>,
+}
+
+impl Rule {
+    fn of(pattern: String) -> Self {
+        Self { pattern, ready: OnceLock::new() }
+    }
+
+    fn ready(&self) -> &Regex {
+        self.ready.get_or_init(|| Regex::new(&self.pattern).expect("it is among those that are searched together"))
+    }
 }
 
 impl Default for Secrets {
@@ -112,7 +129,7 @@ impl Secrets {
             headers: headers.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
             any: RegexSet::new(&patterns)?,
-            each: patterns[..rules.len()].iter().map(|pattern| Regex::new(pattern)).collect::<Result<_, _>>()?,
+            each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
             member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
         })))
     }
@@ -133,7 +150,7 @@ impl Secrets {
         let mut clean = Cow::Borrowed(bytes);
         for rule in &found {
             let replaced = match self.0.each.get(rule) {
-                Some(rule) => rule.replace_all(&clean, replaced).into_owned(),
+                Some(rule) => rule.ready().replace_all(&clean, replaced).into_owned(),
                 None => match self.without_escaped(&clean) {
                     Some(clean) => self.without(&clean).into_owned(),
                     None => continue,
@@ -159,7 +176,7 @@ impl Secrets {
     pub fn find(&self, text: &[u8]) -> Option<&str> {
         let found = self.0.any.matches(text);
         let mut found = found.iter().filter(|&rule| match self.0.each.get(rule) {
-            Some(rule) => is_left(rule, text),
+            Some(rule) => is_left(rule.ready(), text),
             None => self.without_escaped(text).is_some(),
         });
         found.next().map(|rule| self.0.names.get(rule).map_or(ESCAPED_MEMBER, String::as_str))

@@ -3,36 +3,11 @@
 use super::body;
 use super::exchange::{Headers, Request, Response};
 use super::graph::{self, Segment};
+use super::json_values;
+pub use super::leaf::{Kind, Leaf};
 use super::ordering;
 pub use super::place::{IdPlaces, Place, PlacePattern};
 use serde_json::Value;
-use std::borrow::Cow;
-
-/// What kind of value a leaf is: values of two kinds are never equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A word that holds no id: a method, a host, the name of a segment.
-    Word,
-    /// The key of a path segment.
-    Key,
-    /// A text, in which ids may stand.
-    Text,
-    /// A JSON number, `true`, `false`, `null`, `{}` or `[]`.
-    Literal,
-    /// A body that is no text, told by length and digest.
-    Bytes,
-}
-
-/// A value of a message and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leaf<'a> {
-    /// Where.
-    pub place: Place,
-    /// What kind.
-    pub kind: Kind,
-    /// The value in comparable form.
-    pub text: Cow<'a, str>,
-}
 
 /// What a walk sees besides what it always sees, and what it passes over.
 #[derive(Clone, Debug, Default)]
@@ -98,22 +73,11 @@ fn query_options(query: &str) -> Vec<(String, String)> {
     options
 }
 
-fn body_leaves(body: &[u8], view: &View, leaves: &mut Vec<Leaf<'_>>) {
+fn body_leaves<'a>(body: &'a [u8], view: &View, leaves: &mut Vec<Leaf<'a>>) {
     if body.is_empty() {
         return;
     }
-    let parsed = if body::is_dense(body) { None } else { parse_json(body) };
-    if let Some(mut value) = parsed {
-        if view.unordered {
-            ordering::sort_arrays(&mut value, &view.ignored);
-        }
-        json(&value, &mut |steps, leaf| {
-            let (kind, text) = match leaf {
-                Value::String(text) => (Kind::Text, text.clone()),
-                literal => (Kind::Literal, literal.to_string()),
-            };
-            leaves.push(Leaf { place: Place::Json(pointer(steps)), kind, text: text.into() });
-        });
+    if !body::is_dense(body) && json_leaves(body, view, leaves) {
         return;
     }
     let (kind, text) = match std::str::from_utf8(body) {
@@ -123,12 +87,45 @@ fn body_leaves(body: &[u8], view: &View, leaves: &mut Vec<Leaf<'_>>) {
     leaves.push(Leaf { place: Place::Body, kind, text: text.into() });
 }
 
+/// The largest body, in bytes, that is read as a tree where its members are too many or said twice: a tree takes ten
+/// times as much, and no client of Graph writes a larger one so.
+const TREE: usize = 32 * 1024;
+
+/// Adds the values of a body that is JSON, and tells whether it is.
+fn json_leaves<'a>(body: &'a [u8], view: &View, leaves: &mut Vec<Leaf<'a>>) -> bool {
+    let Some(text) = structured(body) else { return false };
+    if !view.unordered && json_values::add(text, leaves) {
+        return true;
+    }
+    let small = view.unordered || body.len() <= TREE;
+    let Some(mut value) = small.then(|| parse_json(body)).flatten() else { return false };
+    if view.unordered {
+        ordering::sort_arrays(&mut value, &view.ignored);
+    }
+    json(&value, &mut |steps, value| leaves.push(leaf_of(steps, value)));
+    true
+}
+
+/// A value that holds no other, and where it stands.
+pub(super) fn leaf_of(steps: &[Step<'_>], value: &Value) -> Leaf<'static> {
+    let (kind, text) = match value {
+        Value::String(text) => (Kind::Text, text.clone()),
+        literal => (Kind::Literal, literal.to_string()),
+    };
+    Leaf { place: Place::Json(pointer(steps)), kind, text: text.into() }
+}
+
 /// A body as JSON, when it is an object or an array; a byte order mark before it is passed over.
 #[must_use]
 pub fn parse_json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(structured(body)?).ok()
+}
+
+/// What may be an object or an array, without the mark before it.
+fn structured(body: &[u8]) -> Option<&[u8]> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let structured = body.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| matches!(b, b'{' | b'['));
-    structured.then(|| serde_json::from_slice(body).ok()).flatten()
+    let first = body.iter().find(|b| !b.is_ascii_whitespace());
+    first.is_some_and(|b| matches!(b, b'{' | b'[')).then_some(body)
 }
 
 /// A step from a JSON container into one of its values.

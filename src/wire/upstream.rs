@@ -216,10 +216,12 @@ fn cause<'a, E: std::error::Error + 'static>(fault: &'a (dyn std::error::Error +
 
 /// An error with its causes, each said once.
 fn told(fault: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts = vec![fault.to_string()];
+    // Rustls adds where its manual is, which is for programmers.
+    let plain = |text: String| text.split(": https://").next().unwrap_or_default().to_owned();
+    let mut parts = vec![plain(fault.to_string())];
     let mut cause = fault.source();
     while let Some(inner) = cause {
-        let part = inner.to_string();
+        let part = plain(inner.to_string());
         if !parts.iter().any(|said| said.contains(&part)) {
             parts.push(part);
         }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A kind of secret, which says where it may stand.
 #[derive(Clone, Debug)]
-enum Kind {
+pub enum Kind {
     /// The member of an object, or the element of XML.
     Member(String),
     /// The field of a form or a query.
@@ -42,7 +42,7 @@ fn spelled(name: &str) -> Vec<String> {
     spelled
 }
 
-fn kinds() -> Vec<Kind> {
+pub fn kinds() -> Vec<Kind> {
     let shapes = graphdeck_shapes();
     let all: Vec<&str> = names().collect();
     let at = |name: &str| all.iter().position(|other| *other == name).unwrap();
@@ -140,7 +140,7 @@ fn graphdeck_shapes() -> Vec<String> {
 }
 
 /// The bodies in which a kind stands, one for each place that has room for it.
-fn bodies(kind: &Kind) -> Vec<(&'static str, Vec<u8>)> {
+pub fn bodies(kind: &Kind) -> Vec<(&'static str, Vec<u8>)> {
     let mut bodies: Vec<(&str, String)> = Vec::new();
     let json = "application/json";
     match kind {
@@ -208,7 +208,7 @@ fn bodies(kind: &Kind) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Whether any of the marks is in a text, in base64 too.
-fn is_marked(text: &[u8]) -> bool {
+pub fn is_marked(text: &[u8]) -> bool {
     let coded = base64::engine::general_purpose::STANDARD.encode(format!("user:{SECRET}"));
     [SECRET, coded.as_str()].iter().any(|mark| text.windows(mark.len()).any(|part| part == mark.as_bytes()))
 }
@@ -243,7 +243,7 @@ fn every_kind_is_taken_out_in_every_place() {
     assert!(places >= 1_000, "{places}");
 }
 
-fn deck<'a>(project: &'a Project, mode: &str, report: &str, options: &[&str]) -> Deck<'a> {
+pub fn deck<'a>(project: &'a Project, mode: &str, report: &str, options: &[&str]) -> Deck<'a> {
     let mut command = project.command(&[mode, "secrets", "--listen", "127.0.0.1:0", "--report", report]);
     command.args(options).env("GRAPHDECK_LOG", "trace");
     Deck::spawn(project, command)
@@ -328,7 +328,7 @@ fn say_aside(deck: &Deck<'_>) {
     }
 }
 
-fn unmarked(said: &Ended) {
+pub fn unmarked(said: &Ended) {
     for text in [&said.stderr, &said.stdout] {
         let line = text.lines().find(|line| is_marked(line.as_bytes()));
         assert_eq!(line, None);

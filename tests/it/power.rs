@@ -9,13 +9,13 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::deck::{Project, Signal};
+use crate::support::disks::{Mounted, run};
 use crate::support::load::{Load, assert_kept, echo, moment};
 use crate::support::{left_out, rounds};
 use graphdeck::store::journal::Journal;
 use graphdeck::store::takes::Takes;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The size of the disk, of which only what is written takes room.
@@ -28,23 +28,16 @@ const LONGEST: Duration = Duration::from_millis(1700);
 const CUTS: usize = 4;
 const SIZES: std::ops::Range<usize> = 1 << 10..1 << 20;
 
-/// Runs a program, and tells whether it did what it should, and what it said if not.
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(arguments).output().map_err(|why| format!("{program}: {why}"))?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
-}
-
 /// A file system in a file, mounted until it is dropped.
 struct Disk {
     image: PathBuf,
-    at: PathBuf,
+    mounted: Mounted,
 }
 
 impl Disk {
     fn mounted(image: PathBuf, at: PathBuf) -> Result<Self, String> {
-        fs::create_dir_all(&at).unwrap();
-        run("mount", &["-o", "loop", image.to_str().unwrap(), at.to_str().unwrap()])?;
-        Ok(Self { image, at })
+        let mounted = Mounted::new(&["-o", "loop", image.to_str().unwrap()], at)?;
+        Ok(Self { image, mounted })
     }
 
     fn empty(dir: &Path) -> Result<Self, String> {
@@ -63,20 +56,10 @@ impl Disk {
 
     /// The disk as it was when it was copied.
     fn restarted(self, copy: &Path) -> Self {
-        let (image, at) = (self.image.clone(), self.at.clone());
+        let (image, at) = (self.image.clone(), self.mounted.at().to_owned());
         drop(self);
         fs::rename(copy, &image).unwrap();
         Self::mounted(image, at).unwrap()
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Where a test has failed something may still be open on it.
-        let at = self.at.to_str().unwrap();
-        if run("umount", &[at]).is_err() {
-            let _ = run("umount", &["--lazy", at]);
-        }
     }
 }
 
@@ -94,7 +77,7 @@ async fn what_was_acknowledged_survives_a_power_cut() {
             drop(disk);
             disk = Disk::empty(project.path()).unwrap();
         }
-        let store = disk.at.join("store");
+        let store = disk.mounted.at().join("store");
         let deck = project.record("cut", &graph, &["--store", store.to_str().unwrap()]);
         let load = Load::start(&deck, &ca_pem, round, &SIZES);
         load.wait_for(1).await;

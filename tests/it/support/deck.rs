@@ -11,8 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// How long anything may take before a test gives up: far more than it does take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take before a test gives up: far more than it does take, also beside much other work.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The folder of a project that uses the deck, and its user's home.
 pub struct Project {
@@ -124,7 +124,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(output: Output, project: &Project) -> Self {
+    pub fn of(output: Output, project: &Project) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -189,6 +189,14 @@ impl<'a> Deck<'a> {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How much memory it had at most so far, in KiB.
+    #[cfg(target_os = "linux")]
+    pub fn most_resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Sends it a signal.

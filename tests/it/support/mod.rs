@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod client;
 pub mod deck;
+pub mod disks;
 pub mod documented;
 pub mod entities;
 pub mod graph;
