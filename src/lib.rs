@@ -142,6 +142,7 @@
 //!   graph.rs             all that is peculiar to Microsoft Graph
 //!   exchange.rs          Request, Response, Exchange, and Taped
 //! platform.rs          FLOOR 1: what depends on the operating system
+//!   trust.rs             its trust store
 //! ```
 //!
 //! # The promises

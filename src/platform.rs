@@ -1,4 +1,6 @@
-//! What depends on the operating system: private files, durable renames, signals.
+//! What depends on the operating system: private files, durable renames, signals, the trust store.
+
+pub mod trust;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -189,7 +191,7 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, keep_memory_private, pass_on, raise_open_files};
+pub use system::{exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files};
 
 #[cfg(unix)]
 mod system {
@@ -235,6 +237,12 @@ mod system {
         terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp()))
     }
 
+    /// Whether this process may do what root may.
+    #[must_use]
+    pub fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
     /// Passes a signal on to a program that this one started.
     pub fn pass_on(signal: Signal, process: u32) {
         let signal = match signal {
@@ -278,6 +286,12 @@ mod system {
     /// Always: the console tells every program in it of Ctrl-C.
     #[must_use]
     pub fn is_in_foreground() -> bool {
+        true
+    }
+
+    /// Always: what is done here needs no other rights than its user's.
+    #[must_use]
+    pub fn is_root() -> bool {
         true
     }
 

@@ -15,7 +15,7 @@ pub mod verifying;
 
 use crate::store::{cassettes, takes};
 use crate::wire::{authority, root};
-use crate::{child, config};
+use crate::{child, config, platform};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,9 @@ pub enum Fault {
     /// The certificate authority cannot be used.
     #[error(transparent)]
     Authority(#[from] authority::Fault),
+    /// The system's trust store cannot be changed.
+    #[error(transparent)]
+    Trust(#[from] platform::trust::Fault),
     /// The program cannot be run.
     #[error(transparent)]
     Child(#[from] child::Fault),

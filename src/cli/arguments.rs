@@ -103,6 +103,12 @@ pub(super) enum Command {
         /// Write it to a file instead, such as graphdeck.pem
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Make this system trust it, by the system's own tools; which commands that are is said first
+        #[arg(long, conflicts_with_all = ["renew", "out"])]
+        install: bool,
+        /// Take it, and one that it replaced, out of the system's trust again
+        #[arg(long, conflicts_with_all = ["renew", "out", "install"])]
+        uninstall: bool,
     },
 }
 

@@ -62,7 +62,9 @@ fn dispatch(cli: Cli) -> Result<u8, Fault> {
         }
         Command::Verify(wish) => verify(config, wish),
         Command::Cassette { command } => cassette(&config, command),
-        Command::Ca { out, renew } => {
+        Command::Ca { install: true, .. } => certificates::install(&config).map(|()| 0),
+        Command::Ca { uninstall: true, .. } => certificates::uninstall().map(|()| 0),
+        Command::Ca { out, renew, .. } => {
             let authority = if renew { certificates::renew(&config)? } else { certificates::open(&config)? };
             put(out, &authority.root_pem()).map(|()| 0)
         }

@@ -30,6 +30,8 @@ const BACKDATED_DAYS: i64 = 2 * 366;
 const FILE: &str = "root.pem";
 /// The file with the root alone, for people and programs to read.
 const PUBLIC_FILE: &str = "ca.pem";
+/// The file with a root that was replaced while the system trusted it, so that it can be taken out there.
+const REPLACED_FILE: &str = "ca-old.pem";
 
 /// A root certificate, and the key that signs in its name.
 pub struct Root {
@@ -50,7 +52,7 @@ pub enum Fault {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// `read` or `written`.
+        /// `read`, `written` or `removed`.
         what: &'static str,
         /// The reason.
         source: io::Error,
@@ -115,6 +117,56 @@ pub enum Fault {
 pub fn default_dir() -> Result<PathBuf, Fault> {
     let named = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     named.or_else(dirs::data_local_dir).map(|dir| dir.join("graphdeck")).ok_or(Fault::Homeless)
+}
+
+/// A root certificate without its key, as others are given it.
+#[derive(Clone, Debug)]
+pub struct Public {
+    /// The file that it is in.
+    pub file: PathBuf,
+    /// Its common name.
+    pub name: String,
+    /// Whether the system trusts it.
+    pub trusted: bool,
+}
+
+impl Public {
+    /// The root in `dir`, expired or not.
+    #[must_use]
+    pub fn current(dir: &Path) -> Option<Self> {
+        Self::read(dir.join(PUBLIC_FILE))
+    }
+
+    /// The root in `dir` that was replaced while the system trusted it.
+    #[must_use]
+    pub fn replaced(dir: &Path) -> Option<Self> {
+        Self::read(dir.join(REPLACED_FILE))
+    }
+
+    fn read(file: PathBuf) -> Option<Self> {
+        let certificate = CertificateDer::from_pem_file(&file).ok()?;
+        let trusted = tls::system_roots().contains(&certificate);
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).ok()?;
+        let name = parsed.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+        Some(Self { file, name, trusted })
+    }
+
+    /// Keeps it in `dir`, since another is to take its place.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn keep(&self, dir: &Path) -> Result<(), Fault> {
+        let file = dir.join(REPLACED_FILE);
+        fs::copy(&self.file, &file).map(drop).map_err(|source| io_fault(&file, "written", source))
+    }
+
+    /// Keeps it no longer: it is out of the system's trust.
+    ///
+    /// # Errors
+    /// When its file cannot be removed.
+    pub fn forget(self) -> Result<(), Fault> {
+        fs::remove_file(&self.file).map_err(|source| io_fault(&self.file, "removed", source))
+    }
 }
 
 impl Root {

@@ -58,18 +58,19 @@ impl Project {
 
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::of(self.command(arguments).stdin(Stdio::null()).output().unwrap(), self)
+        self.end(self.command(arguments))
+    }
+
+    /// Runs a command to its end.
+    pub fn end(&self, mut command: Command) -> Ended {
+        Ended::of(command.stdin(Stdio::null()).output().unwrap(), self)
     }
 
     /// Records a program behind the deck, against a stand-in.
     pub fn record_command(&self, name: &str, graph: &Graph, options: &[&str], program: &[&str]) -> Ended {
         let upstream = upstream(graph);
-        let arguments: Vec<&str> = ["record", name]
-            .into_iter()
-            .chain(upstream.iter().map(String::as_str))
-            .chain(options.iter().copied())
-            .collect();
-        self.run(&[&arguments[..], &["--"], program].concat())
+        let upstream: Vec<&str> = upstream.iter().map(String::as_str).collect();
+        self.run(&[&["record", name], &upstream[..], options, &["--"], program].concat())
     }
 
     /// A deck that records from a stand-in until it is stopped.

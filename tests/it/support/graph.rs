@@ -183,6 +183,8 @@ impl Graph {
 fn certificate(dir: &Path, protocols: &[&[u8]]) -> ServerConfig {
     let key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::default();
+    // Where root and leaf had the same name, OpenSSL would take the leaf for signed by itself.
+    root.distinguished_name.push(rcgen::DnType::CommonName, "root of the stand-in");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let root_pem = root.self_signed(&key).unwrap().pem();

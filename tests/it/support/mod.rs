@@ -7,8 +7,10 @@ pub mod disks;
 pub mod documented;
 pub mod entities;
 pub mod graph;
+pub mod installed;
 pub mod load;
 pub mod program;
+pub mod tenant;
 
 /// Ids that a program chose.
 pub const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
