@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::control;
+use super::fields;
 use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
@@ -137,7 +138,7 @@ async fn serve_http<S: Stream>(context: Context, stream: S, version: Version, vi
 fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered {
     Box::pin(async move {
         let is_connect = request.method() == Method::CONNECT;
-        let (mut response, doubtful) = match reverse::check_host(&request) {
+        let (mut response, doubtful) = match reverse::check_host(&request).and_then(|()| fields::check(&request)) {
             Ok(()) => (dispatch(context, &via, request).await, false),
             Err(fault) => (refusal::refuse(&fault, None), true),
         };

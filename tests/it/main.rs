@@ -17,6 +17,7 @@ mod cassettes;
 mod child;
 mod clients;
 mod clock;
+mod conformance;
 mod control;
 mod crash;
 mod diffs;

@@ -5,7 +5,9 @@ pub mod client;
 pub mod deck;
 pub mod documented;
 pub mod entities;
+pub mod frames;
 pub mod graph;
+pub mod http2_cases;
 pub mod load;
 pub mod program;
 
