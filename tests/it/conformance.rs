@@ -4,7 +4,8 @@ use crate::support::client::trusting;
 use crate::support::deck::Project;
 use crate::support::frames::{self, ACK, DATA, Frame, GOAWAY, HEADERS, RST_STREAM};
 use crate::support::graph::{Graph, Reply};
-use crate::support::http2_cases::{BAD, Case, PROTOCOL, SOUND, Step, Wants, cases, get};
+use crate::support::http2::{BAD, Case, PROTOCOL, SOUND, Step, Wants, get};
+use crate::support::{http2_frames, http2_requests};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{Read, Write};
@@ -198,7 +199,7 @@ async fn frames_and_fields_are_taken_as_the_rfcs_have_them() {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let config = Arc::new(config);
     let deck = project.record("conforming", &graph, &["--all"]);
-    let cases = cases();
+    let cases: Vec<Case> = http2_frames::cases().into_iter().chain(http2_requests::cases()).collect();
     assert!(cases.len() >= 70, "{}", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {

@@ -7,7 +7,9 @@ pub mod documented;
 pub mod entities;
 pub mod frames;
 pub mod graph;
-pub mod http2_cases;
+pub mod http2;
+pub mod http2_frames;
+pub mod http2_requests;
 pub mod load;
 pub mod program;
 
