@@ -25,6 +25,7 @@ mod documented;
 mod embedded;
 mod formats;
 mod fronts;
+mod fuzzed;
 mod ids;
 mod kills;
 mod law;
