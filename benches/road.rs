@@ -103,9 +103,7 @@ fn matched_and_spoken_with_ids_never_seen(bencher: Bencher<'_, '_>) {
 fn back_to_the_wire(bencher: Bencher<'_, '_>) {
     let player = player();
     let request = player.taped(owned(1));
-    bencher
-        .with_inputs(|| player.answer(&request).unwrap().response)
-        .bench_local_values(message::to_http);
+    bencher.with_inputs(|| player.answer(&request).unwrap().response).bench_local_values(message::to_http);
 }
 
 #[divan::bench]

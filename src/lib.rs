@@ -37,6 +37,7 @@
 //!   preface.rs           its first bytes
 //!   protocol.rs          HTTP/1 or HTTP/2 on it, within limits
 //!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
+//!   fields.rs            fields that read one way in every version
 //!   activity.rs          whether anything happens on it
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form

@@ -6,8 +6,8 @@ use super::sealing::count;
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::tape::cassette::Cassette;
-use crate::tape::differences;
 use crate::tape::pairing::{self, Comparison, Recording};
+use crate::tape::redact;
 use crate::tape::renaming::{Changes, Manner};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -58,7 +58,7 @@ fn for_people(comparison: &Comparison, [one, other]: &[Recording<'_>; 2], [old, 
     let sums: Vec<String> = sums.map(|(number, what)| format!("{} {what}", count(*number as u64))).collect();
     let mut text = format!("{} -> {}: {}\n", old.display(), new.display(), sums.join(", "));
     let mut line = |what: &str, number: String, request: String| {
-        let request = differences::plain(&request);
+        let request = redact::printable(&request);
         writeln!(text, "{what} exchange {number}: {request}").expect("a text takes a line");
     };
     removed.iter().for_each(|at| line("removed:", at.to_string(), one.name(*at)));
@@ -67,7 +67,7 @@ fn for_people(comparison: &Comparison, [one, other]: &[Recording<'_>; 2], [old, 
         line("in another turn:", numbers(*from, *to), other.name(*to));
     });
     for (from, to, changes) in changed {
-        writeln!(text, "changed: exchange {}: {}", numbers(*from, *to), differences::plain(&one.name(*from)))
+        writeln!(text, "changed: exchange {}: {}", numbers(*from, *to), redact::printable(&one.name(*from)))
             .expect("a text takes a line");
         text.push_str(&lines(changes));
     }

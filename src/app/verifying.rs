@@ -5,8 +5,8 @@ use super::progress::Progress;
 use super::{Fault, run};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
-use crate::tape::differences;
 use crate::tape::exchange::{Request, Response};
+use crate::tape::redact;
 use crate::tape::renaming::Changes;
 use crate::tape::verification::{Leave, Verification};
 use crate::wire::message::{self, Read};
@@ -211,7 +211,7 @@ impl Told {
             let planned = self.count(|it| matches!(it, Outcome::Planned));
             format!("{}: a dry run, nothing was sent; with --send {planned} of {all} would be\n", path.display())
         };
-        let called = |number: usize, request: &str| format!("exchange {number}, {}", differences::plain(request));
+        let called = |number: usize, request: &str| format!("exchange {number}, {}", redact::printable(request));
         for (number, (request, outcome)) in (1..).zip(&self.outcomes) {
             let name = called(number, request);
             let told = match outcome {

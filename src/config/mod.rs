@@ -8,6 +8,7 @@ mod written;
 use crate::tape::adapting::Waits;
 use crate::tape::graph;
 use crate::tape::matching::{Repeat, Rule, Rules};
+use crate::tape::redact::printable;
 use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
 use crate::tape::speaking::Policy;
@@ -129,7 +130,11 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, Fault> {
+    /// Reads the settings of a text over the defaults; `path` is what faults call it.
+    ///
+    /// # Errors
+    /// When it holds anything that is no setting.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Fault> {
         let (mut written, _) = Written::read(SHIPPED);
         let (own, mut faults) = Written::read(text);
         written.overlay(own);
@@ -139,7 +144,7 @@ impl Config {
             Err(more) => faults.extend(more),
         }
         faults.sort();
-        let faults = faults.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+        let faults = faults.into_iter().map(|(line, why)| format!("line {line}: {}", printable(&why))).collect();
         Err(Fault::Faults { path: path.to_owned(), faults })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::control;
+use super::fields;
 use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
@@ -144,7 +145,7 @@ fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered 
         let (ending, reset) = (context.ending.clone(), context.reset.clone());
         // Over HTTP/2 it is the request's stream that is reset: the connection belongs to others too.
         let of_its_own = request.version() < http::Version::HTTP_2;
-        let (mut response, doubtful) = match reverse::check_host(&request) {
+        let (mut response, doubtful) = match reverse::check_host(&request).and_then(|()| fields::check(&request)) {
             Ok(()) => (dispatch(context, &via, request).await, false),
             Err(fault) => (refusal::refuse(&fault, None), true),
         };

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod batched;
 pub mod connection;
 pub mod control;
+pub mod fields;
 pub mod forward;
 pub mod framed;
 pub mod front;

@@ -171,15 +171,19 @@ fn sendable(path: &str) -> String {
 
 /// The bytes of a part's body: JSON as it stands, anything else as base64 in a text.
 fn bytes(body: &Value, content_type: Option<&str>) -> Vec<u8> {
-    let is_json = content_type.is_none_or(|kind| kind.to_ascii_lowercase().contains("json"));
     match body {
-        Value::String(text) if !is_json => decode(text).unwrap_or_else(|| text.clone().into_bytes()),
+        Value::String(text) if !is_json(content_type) => decode(text).unwrap_or_else(|| text.clone().into_bytes()),
         body => body.to_string().into_bytes(),
     }
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
     ANY_PADDING.decode(text.replace('-', "+").replace('_', "/")).ok()
+}
+
+/// What says nothing of its kind is JSON.
+fn is_json(content_type: Option<&str>) -> bool {
+    content_type.is_none_or(|kind| kind.to_ascii_lowercase().contains("json"))
 }
 
 /// The numbers of the parts in an order in which each comes after those that it depends on; those that depend on
@@ -249,7 +253,12 @@ pub fn envelope(answers: &[(String, Response)]) -> Vec<u8> {
             }
             headers.push_str(value);
         }
-        Spoken { id: id.clone(), status: response.status, headers, body: raw(&response.body) }
+        Spoken {
+            id: id.clone(),
+            status: response.status,
+            headers,
+            body: raw(&response.body, response.headers.get("content-type")),
+        }
     });
     serde_json::to_vec(&Envelope { responses: spoken.collect() }).expect("texts and numbers make JSON")
 }
@@ -263,11 +272,13 @@ fn title_case(name: &str) -> String {
     name.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
-fn raw(body: &[u8]) -> Option<Box<RawValue>> {
+/// A body in an envelope: what [`bytes`] reads it of again.
+fn raw(body: &[u8], content_type: Option<&str>) -> Option<Box<RawValue>> {
     if body.is_empty() {
         return None;
     }
-    let json = std::str::from_utf8(body).ok().and_then(|text| RawValue::from_string(text.trim().to_owned()).ok());
+    let text = std::str::from_utf8(body).ok().filter(|_| is_json(content_type));
+    let json = text.and_then(|text| RawValue::from_string(text.trim().to_owned()).ok());
     Some(json.unwrap_or_else(|| to_raw_value(&BASE64.encode(body)).expect("a text is JSON")))
 }
 

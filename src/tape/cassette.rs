@@ -2,6 +2,7 @@
 
 use super::body::Form;
 use super::ids::{self, Ids};
+use super::redact::printable;
 use super::template::Placeholder;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -104,7 +105,7 @@ impl Values {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// It is no JSON, or not of the form that a cassette has.
-    #[error("{}line {line}, column {column}: {what}", .exchange.map(|n| format!("exchange {n}, ")).unwrap_or_default())]
+    #[error("{}line {line}, column {column}: {}", .exchange.map(|n| format!("exchange {n}, ")).unwrap_or_default(), printable(.what))]
     Syntax {
         /// Counted from 1.
         line: usize,
@@ -122,10 +123,10 @@ pub enum Fault {
     #[error("this is a cassette of format {0}, and this graphdeck reads formats up to {VERSION}: update graphdeck")]
     Newer(u32),
     /// The `ids` table cannot be used.
-    #[error("in `ids`: {0}")]
+    #[error("in `ids`: {}", printable(&.0.to_string()))]
     Ids(#[from] ids::Fault),
     /// An exchange cannot be used.
-    #[error("exchange {exchange}, {place}: {why}")]
+    #[error("exchange {exchange}, {}: {}", printable(.place), printable(.why))]
     Exchange {
         /// Counted from 1.
         exchange: usize,

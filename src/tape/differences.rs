@@ -7,6 +7,7 @@ use super::ids::Row;
 use super::index::{Index, Slot};
 use super::lexicon::{self, Lexicon};
 use super::matching::{self, Address};
+use super::redact;
 use super::walk::{self, Kind, Leaf, Place};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -92,19 +93,13 @@ pub(super) fn shown(value: &Option<String>) -> String {
 /// A long value, shortened in the middle.
 #[must_use]
 pub fn shorten(value: &str) -> String {
-    let (count, plain) = (value.chars().count(), plain(value));
+    let (count, plain) = (value.chars().count(), redact::printable(value));
     if count <= SHOWN {
         return plain;
     }
     let head: String = plain.chars().take(SHOWN / 2).collect();
     let tail: String = plain.chars().skip(count - SHOWN / 2).collect();
     format!("{head}…{tail}")
-}
-
-/// A value in which nothing is that a terminal would act on.
-#[must_use]
-pub fn plain(value: &str) -> String {
-    value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A live request as it is compared, with what its session knows of its ids: comparing it needs the session no more.

@@ -194,7 +194,16 @@ mod tests {
     }
 
     fn value() -> impl Strategy<Value = Value> {
-        let number = prop_oneof![Just("0"), Just("12"), Just("-7"), Just("18446744073709551616"), Just("1.10"), Just("-0"), Just("1E5"), Just("12345678901234567890123")];
+        let number = prop_oneof![
+            Just("0"),
+            Just("12"),
+            Just("-7"),
+            Just("18446744073709551616"),
+            Just("1.10"),
+            Just("-0"),
+            Just("1E5"),
+            Just("12345678901234567890123")
+        ];
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

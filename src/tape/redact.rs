@@ -28,11 +28,13 @@ pub fn response(response: &mut Response, secrets: &Secrets) {
 /// The path of an address as it may be shown: without secrets, and with nothing that a terminal would act on.
 #[must_use]
 pub fn shown(path: &str, secrets: &Secrets) -> String {
-    target(path, secrets)
-        .unwrap_or_else(|| path.to_owned())
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    printable(&target(path, secrets).unwrap_or_else(|| path.to_owned()))
+}
+
+/// A text on one line, with nothing that a terminal would act on.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// An address or a form without its secrets, if there are any: as they stand, and as they read when they are decoded.

@@ -2,6 +2,7 @@
 
 use super::cassette::RequestEntry;
 use super::exchange::{Headers, Request};
+use super::redact::printable;
 use super::scribe;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -18,10 +19,10 @@ pub enum Fault {
     )]
     Empty,
     /// A line cannot be understood.
-    #[error("line {0}: {1}")]
+    #[error("line {0}: {why}", why = printable(.1))]
     Line(usize, String),
     /// It is JSON, but no request.
-    #[error("this JSON is no request ({0}): copy a miss out of a report's `misses`, or its `sent`")]
+    #[error("this JSON is no request ({}): copy a miss out of a report's `misses`, or its `sent`", printable(.0))]
     Json(String),
 }
 
@@ -134,7 +135,7 @@ fn filled(line: &str, variables: &HashMap<String, String>, number: usize) -> Res
 }
 
 fn request(number: usize, line: &str, headers: Vec<(String, String)>, body: String) -> Result<Request, Fault> {
-    let words: Vec<&str> = line.split_whitespace().filter(|word| !word.starts_with("HTTP/")).collect();
+    let words: Vec<&str> = line.split_ascii_whitespace().filter(|word| !word.starts_with("HTTP/")).collect();
     let (method, target) = match words.as_slice() {
         [target] if target.contains("://") => ("GET", *target),
         [method, target] if http::Method::from_bytes(method.as_bytes()).is_ok() => (*method, *target),
@@ -146,6 +147,9 @@ fn request(number: usize, line: &str, headers: Vec<(String, String)>, body: Stri
         None if target.starts_with('/') => (named.unwrap_or(DEFAULT_HOST), target),
         None => return Err(Fault::Line(number, format!("`{target}` is no address: begin it with https:// or /"))),
     };
+    if !scribe::is_host(host) {
+        return Err(Fault::Line(number, format!("`{host}` is no host")));
+    }
     let host = host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
     let target = target.split('#').next().unwrap_or_default();
     let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));

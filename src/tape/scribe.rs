@@ -180,6 +180,9 @@ pub fn spoken_request<'a>(
         let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
         reader.fault("request url", why)
     })?;
+    if url.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
+        return Err(reader.fault("request url", "the address has a character that no address can carry"));
+    }
     if request.url.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
         return Err(reader.fault("request url", "a placeholder cannot stand in the name of the host"));
     }
@@ -213,7 +216,12 @@ pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>,
 fn split_url(url: &str) -> Option<(&str, &str)> {
     let rest = url.strip_prefix("https://")?;
     let (host, target) = rest.split_at(rest.find('/')?);
-    (!host.is_empty()).then_some((host, target))
+    is_host(host).then_some((host, target))
+}
+
+/// Whether a text names a host, with a port or without.
+pub(super) fn is_host(text: &str) -> bool {
+    http::uri::Authority::try_from(text).is_ok_and(|authority| !authority.host().is_empty())
 }
 
 /// A recorded response, ready to be spoken with the ids of a run.

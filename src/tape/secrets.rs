@@ -9,6 +9,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 /// What stands on tape in the stead of a secret.
 pub const REDACTED: &str = "REDACTED";
 
+/// How often a text is gone through at most: each time something is left that was none before.
+const MOST_ROUNDS: usize = 8;
+
 /// What a configuration changes of the rules that the deck comes with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -143,6 +146,18 @@ impl Secrets {
     /// The bytes with [`REDACTED`] in the stead of every secret; as they are when there is none.
     #[must_use]
     pub fn without<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Cow::Owned(mut clean) = self.once_without(bytes) else { return bytes.into() };
+        // What is taken out of the middle of a text may make a secret of its ends.
+        for _ in 0..MOST_ROUNDS {
+            match self.once_without(&clean) {
+                Cow::Owned(again) if again != clean => clean = again,
+                _ => break,
+            }
+        }
+        clean.into()
+    }
+
+    fn once_without<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let found = self.0.any.matches(bytes);
         if !found.matched_any() {
             return bytes.into();

@@ -3,6 +3,7 @@
 use super::body;
 use super::exchange::{Headers, Request, Response};
 use super::graph::{self, Segment};
+use super::guid;
 use super::json_values;
 pub use super::leaf::{Kind, Leaf};
 use super::ordering;
@@ -30,8 +31,8 @@ pub fn leaves<'a>(request: &'a Request, view: &View) -> Vec<Leaf<'a>> {
     ];
     for (i, segment) in graph::segments(request.path()).into_iter().enumerate() {
         let (kind, text) = match segment {
-            // The arguments of a function may hold ids.
-            Segment::Name(name) if name.contains('(') => (Kind::Text, name),
+            // The arguments of a function may hold ids, and a name may have one in it.
+            Segment::Name(name) if name.contains('(') || guid::tokens(&name).next().is_some() => (Kind::Text, name),
             Segment::Name(name) => (Kind::Word, name.to_lowercase().into()),
             Segment::Key(key) => (Kind::Key, key),
         };

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::deck::{Deck, Project};
+use crate::support::frames::{PREFACE, frame};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -120,13 +121,6 @@ fn without_file_descriptors_the_deck_stays_up_and_serves_again() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
-/// A frame of HTTP/2 (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const END_HEADERS_AND_STREAM: u8 = 5;
 /// `GET / http` and an authority, without a table (RFC 7541 section 6).
 const GET: &[u8] = b"\x82\x86\x84\x01\x01a";

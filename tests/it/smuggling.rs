@@ -1,10 +1,10 @@
 //! Requests that could be read in two ways: refused with a 400, the connection closed, and nothing of them sent on.
 
+use crate::support::client::trusting;
 use crate::support::deck::{Deck, Project};
 use crate::support::graph::{Graph, Reply};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -131,14 +131,6 @@ fn inside(deck: &Deck<'_>, config: &Arc<ClientConfig>) -> impl Stream + use<> {
     StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), stream)
 }
 
-fn trusting(ca_pem: &str) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
-}
-
 /// Sends bytes, and returns all that comes until the deck ends the connection.
 fn to_the_end(mut stream: impl Stream, bytes: &str) -> String {
     stream.write_all(bytes.as_bytes()).unwrap();
@@ -154,7 +146,7 @@ fn to_the_end(mut stream: impl Stream, bytes: &str) -> String {
 async fn what_could_be_read_in_two_ways_is_refused_and_never_sent_on() {
     let graph = Graph::answering(|_| Reply::new(200, "{}")).await;
     let project = Project::new();
-    let config = trusting(&project.run(&["ca"]).stdout);
+    let config = Arc::new(trusting(&project.run(&["ca"]).stdout));
     let deck = project.record("smuggled", &graph, &["--all"]);
     let cases = cases();
     assert!(cases.len() >= 60);

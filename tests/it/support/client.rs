@@ -2,6 +2,10 @@
 
 use super::deck::Deck;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
 
 /// The ways to come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,4 +66,13 @@ pub fn bare(ca_pem: &str) -> ClientBuilder {
 /// The usual client: CONNECT, and HTTP/2 as the deck prefers.
 pub fn through(deck: &Deck<'_>, ca_pem: &str) -> Client {
     Front::Connect.client(deck, ca_pem, true)
+}
+
+/// TLS of a client that believes this root alone.
+pub fn trusting(ca_pem: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    config.with_root_certificates(roots).with_no_client_auth()
 }
