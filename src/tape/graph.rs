@@ -132,7 +132,7 @@ fn stands_as_key(text: &str, before: Option<&Segment<'_>>) -> bool {
 /// Whether the segment after this name is a key even when it is no GUID.
 #[must_use]
 pub fn is_collection(name: &str) -> bool {
-    COLLECTIONS.contains(&name.to_ascii_lowercase().as_str())
+    COLLECTIONS.iter().any(|collection| collection.eq_ignore_ascii_case(name))
 }
 
 /// Whether a segment after a collection is an option such as `$count`, a type cast or a function, and so no key.
