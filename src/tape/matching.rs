@@ -253,7 +253,7 @@ impl Reading {
         let leaves = walk::leaves(request, &applied.view);
         let own = own(&leaves);
         let known: Vec<&Lexicon> = known.iter().copied().chain([&own]).filter(|texts| !texts.is_empty()).collect();
-        let mut shaper = Shaper::default();
+        let mut shaper = Shaper::new();
         let mut varying = Vec::new();
         for leaf in &leaves {
             match applied.ignores(&leaf.place) {
@@ -343,7 +343,6 @@ fn is_id_field(pointer: &str) -> bool {
 }
 
 /// Writes values down as they go into a key, ids as numbers by first appearance.
-#[derive(Default)]
 struct Shaper {
     /// One text, hashed in one go.
     text: Vec<u8>,
@@ -356,6 +355,11 @@ struct Shaper {
 const FEW: usize = 16;
 
 impl Shaper {
+    /// With room for what programs usually ask.
+    fn new() -> Self {
+        Self { text: Vec::with_capacity(1024), tokens: Vec::with_capacity(2), numbers: HashMap::new() }
+    }
+
     fn key(&self) -> Key {
         Key::of_bytes(&self.text)
     }

@@ -115,8 +115,8 @@ pub fn answer(
     reading: &Reading,
 ) -> Result<Answer, Box<Unanswered>> {
     bindings.ask();
-    let found =
-        find(index, bindings, manner, request, reading).map_err(|played| unanswered(index, bindings, request, played))?;
+    let found = find(index, bindings, manner, request, reading)
+        .map_err(|played| unanswered(index, bindings, request, played))?;
     let Found { choice, plays, repeat } = found;
     let plays = if reading.repeat == Repeat::Last { 0 } else { plays };
     settle(index, bindings, &choice);

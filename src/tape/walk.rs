@@ -26,10 +26,9 @@ pub struct View {
 /// All that is compared of a request, in an order that does not depend on how the client wrote it.
 #[must_use]
 pub fn leaves<'a>(request: &'a Request, view: &View) -> Vec<Leaf<'a>> {
-    let mut leaves = vec![
-        Leaf { place: Place::Method, kind: Kind::Word, text: request.method.as_str().into() },
-        Leaf { place: Place::Host, kind: Kind::Word, text: request.host.as_str().into() },
-    ];
+    let mut leaves = Vec::with_capacity(24);
+    leaves.push(Leaf { place: Place::Method, kind: Kind::Word, text: request.method.as_str().into() });
+    leaves.push(Leaf { place: Place::Host, kind: Kind::Word, text: request.host.as_str().into() });
     for (i, segment) in graph::segments(request.path()).into_iter().enumerate() {
         let (kind, text) = match segment {
             // The arguments of a function may hold ids, and a name may have one in it.

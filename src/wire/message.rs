@@ -215,6 +215,7 @@ fn from_latin1(text: &str) -> Cow<'_, [u8]> {
 pub fn to_http(response: Response) -> http::Response<Body> {
     let mut message = http::Response::new(full(response.body));
     *message.status_mut() = http::StatusCode::from_u16(response.status).expect("checked when the cassette was read");
+    message.headers_mut().reserve(8);
     // Whoever writes a cassette by hand may have left framing in it.
     let framing = |name: &str| graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding");
     for (name, value) in response.headers.iter().filter(|(name, _)| !framing(name)) {
