@@ -21,7 +21,7 @@ pub fn read(bytes: &[u8]) {
     assert_eq!(told(&again), told(&config));
     let request = super::messages::request("/beta/users/1?a=b", Headers::default(), r#"{"id":"1","token":"x"}"#);
     let taped = scribe::tape_request(request.expect("it is sound"), config.rules.secrets());
-    let key = || Reading::of(&taped, &config.rules, &[]).exact.key;
+    let key = || Reading::of(&taped, &config.rules, &[]).exact().key;
     assert_eq!(key(), key());
 }
 

@@ -45,7 +45,7 @@ async fn replay(
     {
         return Ok(marked(message::to_http(response), HeaderValue::from_static("sign-in"), mark));
     }
-    let client = Client::of(front, player, &request).filter(|_| target.kind == HostKind::Graph);
+    let client = Client::of(front, player, &request, mark).filter(|_| target.kind == HostKind::Graph);
     if target.kind == HostKind::Graph && batch::is_batch(&request.method, request.path()) {
         let parts = batch::parts(&request)?;
         if let Some(struck) = client.as_ref().and_then(|it| it.struck_batch(player, &player.taped(request))) {
@@ -85,11 +85,11 @@ async fn play_or_record(
                 if batch::is_batch(&request.method, request.path())
                     && let Ok(parts) = batch::parts(&request)
                 {
-                    let client = Client::of(front, &auto.player, &request);
+                    let client = Client::of(front, &auto.player, &request, mark);
                     let asked = batched::Asked { head, body: request.body, parts, client };
                     return batched::play_or_record(auto, asked, target, front, mark).await;
                 }
-                let client = Client::of(front, &auto.player, &request);
+                let client = Client::of(front, &auto.player, &request, mark);
                 let request = auto.player.taped(request);
                 if let Some(answered) = played(&auto.player, &request, client, mark).await {
                     return Ok(answered);

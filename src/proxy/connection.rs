@@ -135,18 +135,20 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
 async fn serve_http<S: Stream>(context: Context, stream: S, version: Version, via: Via) {
     let front = Arc::clone(&context.front);
     let ended = reached(context.ending.clone(), Ending::Soon);
-    let answer = move |request| answered(context.clone(), via.clone(), request);
+    let connection = Arc::new((context, via));
+    let answer = move |request| answered(Arc::clone(&connection), request);
     protocol::serve(stream, version, &front.limits, ended, answer).await;
 }
 
-fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered {
+fn answered(connection: Arc<(Context, Via)>, request: Request<Incoming>) -> Answered {
     Box::pin(async move {
+        let (context, via) = &*connection;
         let is_connect = request.method() == Method::CONNECT;
         let (ending, reset) = (context.ending.clone(), context.reset.clone());
         // Over HTTP/2 it is the request's stream that is reset: the connection belongs to others too.
         let of_its_own = request.version() < http::Version::HTTP_2;
         let (mut response, doubtful) = match reverse::check_host(&request).and_then(|()| fields::check(&request)) {
-            Ok(()) => (dispatch(context, &via, request).await, false),
+            Ok(()) => (dispatch(context, via, request).await, false),
             Err(fault) => (refusal::refuse(&fault, None), true),
         };
         // What follows a CONNECT is not read as HTTP, whatever the answer.
@@ -163,7 +165,7 @@ fn answered(context: Context, via: Via, request: Request<Incoming>) -> Answered 
     })
 }
 
-async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -> Response<Body> {
+async fn dispatch(context: &Context, via: &Via, mut request: Request<Incoming>) -> Response<Body> {
     if control::is_for_us(via, context.local, &request) {
         return control::answer(&context.front, context.local, request.map(message::streaming)).await;
     }
@@ -177,17 +179,20 @@ async fn dispatch(context: Context, via: &Via, mut request: Request<Incoming>) -
             return refusal;
         }
     }
-    let named = naming::by_proxy(request.headers()).and_then(|by_proxy| {
-        let named = naming::take(&mut request, own_address)?.or(by_proxy);
-        Ok(named.unwrap_or_else(|| context.session.clone()))
-    });
-    let session = match named {
-        Ok(name) => context.front.sessions.get(&name).await.map(|session| (name, session)).map_err(Fault::from),
-        Err(fault) => Err(fault),
+    let named = naming::by_proxy(request.headers())
+        .and_then(|by_proxy| Ok(naming::take(&mut request, own_address)?.or(by_proxy)));
+    let session = match &named {
+        Ok(name) => {
+            let name = name.as_ref().unwrap_or(&context.session);
+            context.front.sessions.get(name).await.map(|session| (name, session)).map_err(Fault::from)
+        }
+        Err(fault) => return refusal::refuse(fault, None),
     };
     match session {
-        Ok((name, session)) if is_connect => connect(Context { session: name, ..context }, &session, request).await,
-        Ok((_, session)) => ask(&context, &session, via, request).await,
+        Ok((name, session)) if is_connect => {
+            connect(Context { session: name.clone(), ..context.clone() }, &session, request).await
+        }
+        Ok((_, session)) => ask(context, &session, via, request).await,
         Err(fault) => refusal::refuse(&fault, None),
     }
 }

@@ -86,9 +86,9 @@ fn from_elsewhere<B>(request: &Request<B>) -> Option<String> {
     let host = host_of(request);
     let (name, _) = split_port(&host);
     let literal = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
-    let private = [".localhost", ".internal", ".test"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    let private = || [".localhost", ".internal", ".test"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
     let by_proxy = request.uri().authority().is_some() && name.eq_ignore_ascii_case(OWN_NAME);
-    if !literal && !private && !by_proxy && name.contains('.') {
+    if !literal && !by_proxy && name.contains('.') && !private() {
         return Some(format!(
             "`{host}` is not how the deck is called here: use its IP address, `localhost`, or `{OWN_NAME}` through the proxy"
         ));
@@ -106,9 +106,9 @@ fn header<'a, B>(request: &'a Request<B>, name: &HeaderName) -> Option<&'a str> 
 }
 
 fn foreign_page<B>(request: &Request<B>, host: &str) -> Option<String> {
-    let own = ["http", "https"].map(|scheme| format!("{scheme}://{host}"));
-    let foreign = header(request, &ORIGIN)
-        .is_some_and(|origin| !own.iter().any(|own| own.eq_ignore_ascii_case(origin)))
+    let is_own =
+        |origin: &str| ["http", "https"].iter().any(|own| format!("{own}://{host}").eq_ignore_ascii_case(origin));
+    let foreign = header(request, &ORIGIN).is_some_and(|origin| !is_own(origin))
         || header(request, &FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
     foreign.then(|| "a page from elsewhere may not use the deck".to_owned())
 }

@@ -1,7 +1,7 @@
 //! Faults on demand, as the client meets them.
 
 use super::front::Front;
-use super::refusal::{CLIENT_REQUEST_ID, DECK};
+use super::refusal::DECK;
 use crate::session::replay::Player;
 use crate::session::trouble::{Asked, Fault};
 use crate::tape::exchange::{self, Taped};
@@ -38,14 +38,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// The client of a request that is to be played; none where no trouble is asked for.
-    pub fn of(front: &Front, player: &Player, request: &exchange::Request) -> Option<Self> {
+    /// The client of a request that is to be played, with its mark of the call; none where no trouble is asked for.
+    pub fn of(front: &Front, player: &Player, request: &exchange::Request, mark: Option<&HeaderValue>) -> Option<Self> {
         let trouble = player.trouble();
         let caller = || Caller::of(request.headers.get("authorization"));
         trouble.is_any().then(|| Self {
             caller: if trouble.throttles() { caller() } else { Caller::default() },
             now: u64::try_from(front.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            mark: request.headers.get(CLIENT_REQUEST_ID.as_str()).map(str::to_owned),
+            mark: mark.and_then(|mark| mark.to_str().ok()).map(str::to_owned),
         })
     }
 

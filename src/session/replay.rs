@@ -5,10 +5,12 @@ use super::trouble::{Asked, Fault, Trouble};
 use crate::tape::bindings::Bindings;
 use crate::tape::exchange::{Request, Taped};
 use crate::tape::index::Index;
+use crate::tape::lexicon::Lexicon;
+use crate::tape::matching::Reading;
 use crate::tape::miss::{Miss, Unanswered};
 use crate::tape::playing::{self, Answer, Manner};
 use crate::tape::scribe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Plays one cassette to one program.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Player {
     /// The numbers of the exchanges that have answered nothing so far, counted from 0.
     #[must_use]
     pub fn unused(&self) -> Vec<u32> {
-        let bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        let bindings = self.bindings();
         self.index.entries().zip(0..).map(|(_, number)| number).filter(|number| bindings.played(*number) == 0).collect()
     }
 
@@ -93,7 +95,7 @@ impl Player {
     /// Whether a request would be answered from tape.
     #[must_use]
     pub fn has(&self, request: &Taped<Request>) -> bool {
-        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bindings = self.bindings();
         playing::is_on_tape(&self.index, &mut bindings, self.manner, request)
     }
 
@@ -115,12 +117,28 @@ impl Player {
     /// # Errors
     /// When nothing answers.
     pub fn find(&self, request: &Taped<Request>) -> Result<Answer, Box<Unanswered>> {
-        // A panic elsewhere leaves the bindings whole: they change only after an answer is certain.
-        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = playing::play(&self.index, &mut bindings, self.manner, request)?;
+        let (mut bindings, reading) = self.read(request);
+        let answer = playing::answer(&self.index, &mut bindings, self.manner, request, &reading)?;
         drop(bindings);
         tracing::debug!("exchange {} answers {} {}", answer.exchange, request.method, request.url());
         self.tally.answered(answer.repeat, answer.allowed.iter().map(|rule| self.index.rule_name(*rule)));
         Ok(answer)
+    }
+
+    /// Reads a request, aside from the lock where what the session knows makes no difference to it.
+    fn read(&self, request: &Taped<Request>) -> (MutexGuard<'_, Bindings>, Reading) {
+        let bindings = self.bindings();
+        if !bindings.lexicon().is_empty() {
+            let reading = playing::read(&self.index, request, bindings.lexicon());
+            return (bindings, reading);
+        }
+        drop(bindings);
+        let reading = playing::read(&self.index, request, &Lexicon::default());
+        (self.bindings(), reading)
+    }
+
+    fn bindings(&self) -> MutexGuard<'_, Bindings> {
+        // A panic elsewhere leaves the bindings whole: they change only after an answer is certain.
+        self.bindings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

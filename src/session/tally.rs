@@ -4,6 +4,7 @@ use super::missed::Missed;
 use super::report::{Hole, SessionReport, Unused};
 use crate::tape::miss::Miss;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most misses, holes or routes that are kept by name; beyond that they are only counted.
@@ -15,14 +16,14 @@ pub struct Tally {
     session: String,
     cassette: String,
     exchanges: usize,
+    answered: AtomicU64,
+    repeats: AtomicU64,
     events: Mutex<Events>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Events {
     recorded: u64,
-    answered: u64,
-    repeats: u64,
     ignored: BTreeMap<String, u64>,
     faults: BTreeMap<String, u64>,
     missed: Kept<Missed>,
@@ -58,7 +59,14 @@ impl Tally {
     /// A tally for a session with a cassette of so many exchanges.
     #[must_use]
     pub fn new(session: &str, cassette: &str, exchanges: usize) -> Self {
-        Self { session: session.to_owned(), cassette: cassette.to_owned(), exchanges, events: Mutex::default() }
+        Self {
+            session: session.to_owned(),
+            cassette: cassette.to_owned(),
+            exchanges,
+            answered: AtomicU64::new(0),
+            repeats: AtomicU64::new(0),
+            events: Mutex::default(),
+        }
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -69,7 +77,7 @@ impl Tally {
     #[must_use]
     pub fn brief(&self) -> (usize, u64, u64, u64) {
         let events = self.events();
-        (self.exchanges, events.answered, events.missed.count, events.recorded)
+        (self.exchanges, self.answered.load(Relaxed), events.missed.count, events.recorded)
     }
 
     /// The name of the session's cassette.
@@ -85,15 +93,21 @@ impl Tally {
 
     /// A request was answered from tape; rules allowed it to differ from what was recorded.
     pub fn answered<'a>(&self, repeat: bool, rules: impl Iterator<Item = &'a str>) {
-        let mut events = self.events();
-        events.answered += 1;
-        events.repeats += u64::from(repeat);
-        rules.for_each(|rule| count(&mut events.ignored, rule.to_owned()));
+        // The lock is taken for what is rarer.
+        self.answered.fetch_add(1, Relaxed);
+        if repeat {
+            self.repeats.fetch_add(1, Relaxed);
+        }
+        let mut rules = rules.peekable();
+        if rules.peek().is_some() {
+            let mut events = self.events();
+            rules.for_each(|rule| count(&mut events.ignored, rule));
+        }
     }
 
     /// A request got a fault on demand, by this rule.
     pub fn faulted(&self, rule: &str) {
-        count(&mut self.events().faults, rule.to_owned());
+        count(&mut self.events().faults, rule);
     }
 
     /// Nothing on tape answered.
@@ -108,17 +122,17 @@ impl Tally {
 
     /// An exchange passed through that no route selects.
     pub fn passed(&self, request: String) {
-        count(&mut self.events().passed, request);
+        count(&mut self.events().passed, &request);
     }
 
     /// Something for a host that is not Graph's passed through.
     pub fn tunnelled(&self, host: &str) {
-        count(&mut self.events().tunnelled, host.to_owned());
+        count(&mut self.events().tunnelled, host);
     }
 
     /// A connection was refused, because a replay does not reach the network.
     pub fn refused(&self, host: &str) {
-        count(&mut self.events().refused, host.to_owned());
+        count(&mut self.events().refused, host);
     }
 
     /// What has happened so far; `unused` are the exchanges that answered nothing.
@@ -130,8 +144,8 @@ impl Tally {
             cassette: self.cassette.clone(),
             exchanges: self.exchanges,
             recorded: events.recorded,
-            answered: events.answered,
-            repeats: events.repeats,
+            answered: self.answered.load(Relaxed),
+            repeats: self.repeats.load(Relaxed),
             ignored: events.ignored,
             faulted: events.faults.values().sum(),
             faults: events.faults,
@@ -150,9 +164,11 @@ impl Tally {
 }
 
 /// Counts one more of `name`, as long as there are not too many names.
-fn count(counts: &mut BTreeMap<String, u64>, name: String) {
-    if counts.len() < KEPT || counts.contains_key(&name) {
-        *counts.entry(name).or_default() += 1;
+fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
+        *count += 1;
+    } else if counts.len() < KEPT {
+        counts.insert(name.to_owned(), 1);
     } else {
         *counts.entry("…".to_owned()).or_default() += 1;
     }

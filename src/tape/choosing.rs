@@ -26,24 +26,24 @@ impl Group {
 impl Index {
     /// Finds the exchange that answers, preferring one for which no place is ignored.
     pub(super) fn choose(&self, reading: &Reading, bindings: &mut Bindings) -> Option<Choice> {
-        let exact = self.choose_in(&self.exact, &reading.exact, reading, bindings, false);
-        exact.or_else(|| self.choose_in(&self.loose, &reading.loose, reading, bindings, true))
+        let exact = self.choose_in(&self.exact, reading.exact(), reading, bindings, false);
+        exact.or_else(|| self.choose_in(&self.loose, reading.loose(), reading, bindings, true))
     }
 
     fn choose_in(
         &self,
         shapes: &HashMap<Key, Groups>,
-        shape: &Shape,
+        shape: Shape<'_>,
         reading: &Reading,
         bindings: &mut Bindings,
         ignored: bool,
     ) -> Option<Choice> {
         let groups = shapes.get(&shape.key)?;
         let group = self.settled(groups, shape, bindings).or_else(|| self.nearest(groups, shape, bindings))?;
-        let request = reading.loose.very_request();
+        let request = reading.very_request();
         let unplayed = group.exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
         let exchange = *unplayed.or(group.exchanges.last())?;
-        let bound = group.slots.iter().zip(&shape.tokens).filter_map(|(slot, token)| match slot {
+        let bound = group.slots.iter().zip(shape.tokens).filter_map(|(slot, token)| match slot {
             Slot::Id(row) => Some((*row, token.clone())),
             Slot::Literal(_) => None,
         });
@@ -51,7 +51,7 @@ impl Index {
     }
 
     /// The group for the ids as they are known so far, if there is one: found without a search.
-    fn settled<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &Bindings) -> Option<&'a Group> {
+    fn settled<'a>(&self, groups: &'a Groups, shape: Shape<'_>, bindings: &Bindings) -> Option<&'a Group> {
         let slot = |token: &Token| {
             let row = self.settled_row(&token.id, bindings).or_else(|| self.recorded_row(&token.id));
             row.map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id)
@@ -61,7 +61,7 @@ impl Index {
     }
 
     /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
-    fn nearest<'a>(&self, groups: &'a Groups, shape: &Shape, bindings: &mut Bindings) -> Option<&'a Group> {
+    fn nearest<'a>(&self, groups: &'a Groups, shape: Shape<'_>, bindings: &mut Bindings) -> Option<&'a Group> {
         let groups = &groups.groups;
         let mut begin = *bindings.begin(shape.key);
         while groups.get(begin).is_some_and(|group| group.is_begun(bindings)) {
@@ -84,12 +84,12 @@ impl Index {
     fn best<'a>(
         &self,
         groups: impl Iterator<Item = &'a Group>,
-        shape: &Shape,
+        shape: Shape<'_>,
         bindings: &Bindings,
     ) -> Option<(usize, &'a Group)> {
         let mut best: Option<(usize, &Group)> = None;
         for group in groups {
-            let Some(new) = self.fit(&group.slots, &shape.tokens, bindings) else { continue };
+            let Some(new) = self.fit(&group.slots, shape.tokens, bindings) else { continue };
             if best.is_none_or(|(least, _)| new < least) {
                 best = Some((new, group));
             }

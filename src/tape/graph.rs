@@ -89,7 +89,7 @@ pub enum Segment<'a> {
 /// segments (OData 4.01 URL conventions, sections 4.3 and 4.4).
 #[must_use]
 pub fn segments(path: &str) -> Vec<Segment<'_>> {
-    let mut segments: Vec<Segment<'_>> = Vec::new();
+    let mut segments: Vec<Segment<'_>> = Vec::with_capacity(8);
     for raw in path.split('/').filter(|raw| !raw.is_empty()) {
         let text = percent_decode(raw);
         if let Some((name, key)) = parenthesized(&text) {
@@ -132,7 +132,7 @@ fn stands_as_key(text: &str, before: Option<&Segment<'_>>) -> bool {
 /// Whether the segment after this name is a key even when it is no GUID.
 #[must_use]
 pub fn is_collection(name: &str) -> bool {
-    COLLECTIONS.contains(&name.to_ascii_lowercase().as_str())
+    COLLECTIONS.iter().any(|collection| collection.eq_ignore_ascii_case(name))
 }
 
 /// Whether a segment after a collection is an option such as `$count`, a type cast or a function, and so no key.
@@ -173,11 +173,15 @@ pub fn collection<'a>(segments: &'a [Segment<'a>]) -> Option<&'a str> {
 /// The path that routes are matched against: normal form, without the version (`v1.0`, `beta`).
 #[must_use]
 pub fn route_path(path: &str) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(path.len());
     for segment in segments(path).iter().skip(1) {
         let (Segment::Name(text) | Segment::Key(text)) = segment;
         out.push('/');
-        out.push_str(&text.replace('/', "%2F"));
+        if text.contains('/') {
+            out.push_str(&text.replace('/', "%2F"));
+        } else {
+            out.push_str(text);
+        }
     }
     if out.is_empty() { "/".to_owned() } else { out }
 }

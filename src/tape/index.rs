@@ -189,9 +189,9 @@ impl Index {
         let recorded = scribe::recorded(&entry, &self.ids, number as usize + 1)?;
         let request = scribe::tape_request(recorded.request.clone(), self.rules.secrets());
         let reading = Reading::of(&request, &self.rules, &[self.ids.lexicon()]);
-        let (exact_slots, loose_slots) = (self.slots(&reading.exact), self.slots(&reading.loose));
+        let (exact_slots, loose_slots) = (self.slots(reading.exact()), self.slots(reading.loose()));
         let mut script = scribe::script(&entry, &self.ids, number as usize + 1)?;
-        let asked = reading.exact.tokens.iter();
+        let asked = reading.exact().tokens.iter();
         let asked = asked.filter_map(|token| Some((self.ids.find(&token.id)?, token.spelled.clone()))).collect();
         script.respell(&self.ids, &asked);
         self.note_origins(number, &exact_slots, &script, seen);
@@ -199,8 +199,8 @@ impl Index {
         named.extend(script.rows());
         seen.extend(&named);
         let creates = request.method == "POST" && script.status() == 201;
-        self.exact.entry(reading.exact.key).or_default().add(exact_slots, number);
-        self.loose.entry(reading.loose.key).or_default().add(loose_slots.clone(), number);
+        self.exact.entry(reading.exact().key).or_default().add(exact_slots, number);
+        self.loose.entry(reading.loose().key).or_default().add(loose_slots.clone(), number);
         let marks = self.file(&request, number);
         let answer = &recorded.response.body;
         let template = |text: &str| self.template(text);
@@ -214,7 +214,7 @@ impl Index {
             stated,
             creates,
             reads,
-            loose_key: reading.loose.key,
+            loose_key: reading.loose().key,
             loose_slots,
             varying: reading.varying,
             marks,
@@ -247,7 +247,7 @@ impl Index {
         Template::parse(&tape, |placeholder| self.ids.row(placeholder)).expect("what was written is read")
     }
 
-    fn slots(&self, shape: &Shape) -> Vec<Slot> {
+    fn slots(&self, shape: Shape<'_>) -> Vec<Slot> {
         let slot = |token: &Token| self.ids.find(&token.id).map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id);
         shape.tokens.iter().map(slot).collect()
     }

@@ -112,7 +112,7 @@ impl<'a> Visitor<'a> for Values<'_, 'a> {
                 self.leaf(Kind::Literal, digits);
                 return Ok(());
             }
-            write!(self.pointer, "/{}", name.replace('~', "~0").replace('/', "~1")).expect("a text takes a name");
+            step(self.pointer, &name);
             members.next_value_seed(self.below())?;
             self.pointer.truncate(length);
             let count = self.leaves.len() - from;
@@ -122,8 +122,11 @@ impl<'a> Visitor<'a> for Values<'_, 'a> {
                 Ok(_) => return Err(A::Error::custom("a member twice")),
                 Err(_) if seen.len() == MEMBERS => return Err(A::Error::custom("too many members")),
                 Err(at) => {
-                    let before: usize = seen[..at].iter().map(|(_, count)| count).sum();
-                    self.leaves[begun + before..].rotate_right(count);
+                    // Most clients write the names in one order, and many in this one.
+                    if at < seen.len() {
+                        let before: usize = seen[..at].iter().map(|(_, count)| count).sum();
+                        self.leaves[begun + before..].rotate_right(count);
+                    }
                     seen.insert(at, (name, count));
                 }
             }
@@ -132,6 +135,16 @@ impl<'a> Visitor<'a> for Values<'_, 'a> {
             self.leaf(Kind::Literal, "{}");
         }
         Ok(())
+    }
+}
+
+/// Adds the step into a member to a pointer (RFC 6901 section 3).
+fn step(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    if name.contains(['~', '/']) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
     }
 }
 

@@ -154,7 +154,9 @@ const QUOTED: [(&str, &str); 7] = [
 /// The keys of addresses in a text, GUIDs aside: in quotes, or after the name of a collection.
 fn keys(text: &str) -> Vec<Occurrence> {
     let mut found = Vec::new();
-    for (open, quote) in QUOTED {
+    // Most texts have neither.
+    let may_be_quoted = memchr::memchr2(b'(', b'%', text.as_bytes()).is_some();
+    for (open, quote) in QUOTED.into_iter().filter(|_| may_be_quoted) {
         for (at, _) in text.match_indices(open) {
             let start = at + open.len();
             if let Some(end) = closing(text, start, quote) {
@@ -163,7 +165,7 @@ fn keys(text: &str) -> Vec<Occurrence> {
             }
         }
     }
-    for (at, _) in text.match_indices('/') {
+    for at in memchr::memchr_iter(b'/', text.as_bytes()) {
         let name = text[..at].rsplit('/').next().unwrap_or_default();
         let end = text[at + 1..].find(|c: char| c.is_whitespace() || "/?#\"'\\<>(),;".contains(c));
         let range = at + 1..end.map_or(text.len(), |end| at + 1 + end);

@@ -9,6 +9,7 @@ use super::route::Route;
 use super::secrets::Secrets;
 use super::stand_ins::StandIns;
 use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
@@ -19,8 +20,17 @@ impl Key {
     /// The key that a hash makes.
     #[must_use]
     pub fn of(hasher: &blake3::Hasher) -> Self {
+        Self::from_hash(hasher.finalize())
+    }
+
+    /// The key of some bytes.
+    fn of_bytes(bytes: &[u8]) -> Self {
+        Self::from_hash(blake3::hash(bytes))
+    }
+
+    fn from_hash(hash: blake3::Hash) -> Self {
         let mut key = [0; 16];
-        key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        key.copy_from_slice(&hash.as_bytes()[..16]);
         Self(key)
     }
 }
@@ -172,8 +182,9 @@ impl Rules {
     #[must_use]
     pub fn applied(&self, request: &Request) -> Applied<'_> {
         let mut applied = Applied::default();
-        let rules = self.rules.iter().enumerate();
-        for (number, rule) in rules.filter(|(_, rule)| rule.route.matches(&request.method, request.path())) {
+        let path = LazyCell::new(|| graph::route_path(request.path()));
+        let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.route.takes(&request.method));
+        for (number, rule) in rules.filter(|(_, rule)| rule.route.leads_to(&path)) {
             applied.ignored.extend(rule.ignore.iter().map(|pattern| (number, pattern)));
             applied.view.headers.extend(rule.headers.iter().cloned());
             applied.view.unordered = rule.unordered.unwrap_or(applied.view.unordered);
@@ -199,21 +210,24 @@ pub struct Token {
 /// A request with its ids taken out: the key of what remains, and the ids by first appearance.
 ///
 /// Two requests have equal keys when they are equal but for a one-to-one renaming of what stands as an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape<'a> {
     /// The key.
     pub key: Key,
     /// The ids, each once.
-    pub tokens: Vec<Token>,
+    pub tokens: &'a [Token],
 }
 
 /// Everything by which a request finds its answer.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// The shape with every place in it.
-    pub exact: Shape,
-    /// The shape without the places that rules ignore.
-    pub loose: Shape,
+    /// The key with every place in it, and the one without the places that rules ignore.
+    exact: Key,
+    loose: Key,
+    /// The ids, those at ignored places last: of the loose shape there are so many.
+    tokens: Vec<Token>,
+    compared: usize,
+    very_request: Key,
     /// What stands at ignored places, in the order of these.
     pub varying: Vec<Varying>,
     /// What a repeat of it gets.
@@ -238,17 +252,45 @@ impl Reading {
         let applied = rules.applied(request);
         let leaves = walk::leaves(request, &applied.view);
         let own = own(&leaves);
-        let known = [known, &[&own]].concat();
-        let exact = shape(leaves.iter(), rules, &known);
-        let varying = leaves.iter().filter_map(|leaf| Some(Varying::of(leaf, applied.ignores(&leaf.place)?)));
-        let mut varying: Vec<Varying> = varying.collect();
+        let known: Vec<&Lexicon> = known.iter().copied().chain([&own]).filter(|texts| !texts.is_empty()).collect();
+        let mut shaper = Shaper::new();
+        let mut varying = Vec::new();
+        for leaf in &leaves {
+            match applied.ignores(&leaf.place) {
+                Some(rule) => varying.push((leaf, Varying::of(leaf, rule))),
+                None => shaper.add(leaf, rules, &known),
+            }
+        }
+        let (loose, compared) = (shaper.key(), shaper.tokens.len());
+        let mut exact = loose;
+        if !varying.is_empty() {
+            shaper.go_on_from(loose);
+            varying.iter().for_each(|(leaf, _)| shaper.add(leaf, rules, &known));
+            exact = shaper.key();
+        }
+        let mut varying: Vec<Varying> = varying.into_iter().map(|(_, varying)| varying).collect();
         varying.sort_by(|a, b| a.place.walked(&b.place));
-        let loose = if varying.is_empty() {
-            exact.clone()
-        } else {
-            shape(leaves.iter().filter(|leaf| applied.ignores(&leaf.place).is_none()), rules, &known)
-        };
-        Self { exact, loose, varying, repeat: applied.repeat }
+        let tokens = shaper.tokens;
+        let very_request = very_request(Shape { key: loose, tokens: &tokens[..compared] });
+        Self { exact, loose, tokens, compared, very_request, varying, repeat: applied.repeat }
+    }
+
+    /// The key of this very request, ignored places aside: its shape and its ids.
+    #[must_use]
+    pub fn very_request(&self) -> Key {
+        self.very_request
+    }
+
+    /// The shape with every place in it.
+    #[must_use]
+    pub fn exact(&self) -> Shape<'_> {
+        Shape { key: self.exact, tokens: &self.tokens }
+    }
+
+    /// The shape without the places that rules ignore.
+    #[must_use]
+    pub fn loose(&self) -> Shape<'_> {
+        Shape { key: self.loose, tokens: &self.tokens[..self.compared] }
     }
 }
 
@@ -262,17 +304,12 @@ impl Varying {
     }
 }
 
-impl Shape {
-    /// The key of this very request: its shape and its ids.
-    #[must_use]
-    pub fn very_request(&self) -> Key {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.key.0);
-        for token in &self.tokens {
-            hasher.update(&token.id.digest());
-        }
-        Key::of(&hasher)
-    }
+/// The key of a request with these ids: its shape and they.
+fn very_request(shape: Shape<'_>) -> Key {
+    let mut text = Vec::with_capacity(16 * (1 + shape.tokens.len()));
+    text.extend_from_slice(&shape.key.0);
+    shape.tokens.iter().for_each(|token| text.extend_from_slice(&token.id.digest()));
+    Key::of_bytes(&text)
 }
 
 /// The keys of a request: where they stand in its other texts they are ids too.
@@ -305,36 +342,83 @@ fn is_id_field(pointer: &str) -> bool {
     member.is_some_and(graph::is_id_field)
 }
 
-fn shape<'a>(leaves: impl Iterator<Item = &'a Leaf<'a>>, rules: &Rules, known: &[&Lexicon]) -> Shape {
-    let mut hasher = blake3::Hasher::new();
-    let mut tokens: Vec<Token> = Vec::new();
-    let mut numbers: HashMap<Id, usize> = HashMap::new();
-    for leaf in leaves {
-        part(&mut hasher, leaf.place.to_string().as_bytes());
-        hasher.update(&[leaf.kind as u8]);
-        let mut from = 0;
-        for (range, id) in ids_of(leaf, rules, known) {
-            let number = *numbers.entry(id).or_insert_with_key(|id| {
-                let spelled = match id {
-                    Id::Text(text) if !leaf.text[range.clone()].eq_ignore_ascii_case(text) => text.to_string(),
-                    _ => leaf.text[range.clone()].to_owned(),
-                };
-                tokens.push(Token { id: id.clone(), spelled });
-                tokens.len()
-            });
-            part(&mut hasher, leaf.text[from..range.start].as_bytes());
-            hasher.update(&number.to_le_bytes());
-            from = range.end;
-        }
-        part(&mut hasher, leaf.text[from..].as_bytes());
-    }
-    Shape { key: Key::of(&hasher), tokens }
+/// Writes values down as they go into a key, ids as numbers by first appearance.
+struct Shaper {
+    /// One text, hashed in one go.
+    text: Vec<u8>,
+    tokens: Vec<Token>,
+    /// The numbers of tokens, once there are more than a few.
+    numbers: HashMap<Id, usize>,
 }
 
-/// Hashes a part with its length, so that no two sequences of parts hash alike.
-fn part(hasher: &mut blake3::Hasher, bytes: &[u8]) {
-    hasher.update(&bytes.len().to_le_bytes());
-    hasher.update(bytes);
+/// Up to so many ids are looked through one by one.
+const FEW: usize = 16;
+
+impl Shaper {
+    /// With room for what programs usually ask.
+    fn new() -> Self {
+        Self { text: Vec::with_capacity(1024), tokens: Vec::with_capacity(2), numbers: HashMap::new() }
+    }
+
+    fn key(&self) -> Key {
+        Key::of_bytes(&self.text)
+    }
+
+    /// Goes on after what has this key.
+    fn go_on_from(&mut self, key: Key) {
+        self.text.clear();
+        self.text.extend_from_slice(&key.0);
+    }
+
+    fn add(&mut self, leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) {
+        place(&mut self.text, &leaf.place);
+        self.text.push(leaf.kind as u8);
+        let mut from = 0;
+        for (range, id) in ids_of(leaf, rules, known) {
+            part(&mut self.text, leaf.text[from..range.start].as_bytes());
+            from = range.end;
+            let number = self.number(id, &leaf.text[range]);
+            self.text.extend_from_slice(&number.to_le_bytes());
+        }
+        part(&mut self.text, leaf.text[from..].as_bytes());
+    }
+
+    /// The number of an id, from 1; `written` is how it stands here.
+    fn number(&mut self, id: Id, written: &str) -> usize {
+        let known = match self.numbers.get(&id) {
+            Some(number) => Some(*number),
+            None if self.tokens.len() > FEW => None,
+            None => self.tokens.iter().position(|token| token.id == id).map(|at| at + 1),
+        };
+        known.unwrap_or_else(|| {
+            let spelled = match &id {
+                Id::Text(text) if !written.eq_ignore_ascii_case(text) => text.to_string(),
+                _ => written.to_owned(),
+            };
+            self.tokens.push(Token { id, spelled });
+            if self.tokens.len() > FEW {
+                let new = if self.numbers.is_empty() { 0 } else { self.tokens.len() - 1 };
+                self.numbers
+                    .extend((new + 1..).zip(&self.tokens[new..]).map(|(number, token)| (token.id.clone(), number)));
+            }
+            self.tokens.len()
+        })
+    }
+}
+
+/// Writes a part with its length, so that no two sequences of parts are written alike.
+fn part(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(&bytes.len().to_le_bytes());
+    text.extend_from_slice(bytes);
+}
+
+/// Writes a place as a part.
+fn place(text: &mut Vec<u8>, place: &Place) {
+    let begin = text.len();
+    part(text, b"");
+    place.write(text);
+    let length = text.len() - begin - size_of::<usize>();
+    text[begin..begin + size_of::<usize>()].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Where a request goes, keys aside: by this a miss finds what it might have meant.
@@ -350,7 +434,7 @@ impl Address {
     /// The address of a request that was walked.
     #[must_use]
     pub fn of(leaves: &[Leaf<'_>]) -> Self {
-        let (mut route, mut names) = (blake3::Hasher::new(), blake3::Hasher::new());
+        let (mut route, mut names) = (Vec::new(), Vec::new());
         for leaf in leaves {
             let text = match (leaf.kind, &leaf.place) {
                 (Kind::Word, _) => leaf.text.as_ref(),
@@ -364,7 +448,7 @@ impl Address {
                 part(&mut names, text.as_bytes());
             }
         }
-        Self { route: Key::of(&route), names: Key::of(&names) }
+        Self { route: Key::of_bytes(&route), names: Key::of_bytes(&names) }
     }
 }
 
@@ -372,20 +456,21 @@ impl Address {
 /// them in common are near one another. By chance two values share one in some billions.
 #[must_use]
 pub fn marks(leaves: &[Leaf<'_>], rules: &Rules, known: &[&Lexicon]) -> Box<[u32]> {
-    let mark = |leaf: &Leaf<'_>| {
-        let mut hasher = blake3::Hasher::new();
-        part(&mut hasher, leaf.place.to_string().as_bytes());
-        hasher.update(&[leaf.kind as u8]);
+    let mut text = Vec::new();
+    let mut mark = |leaf: &Leaf<'_>| {
+        text.clear();
+        place(&mut text, &leaf.place);
+        text.push(leaf.kind as u8);
         let mut from = 0;
         for (range, _) in ids_of(leaf, rules, known) {
-            part(&mut hasher, leaf.text[from..range.start].as_bytes());
+            part(&mut text, leaf.text[from..range.start].as_bytes());
             from = range.end;
         }
-        part(&mut hasher, leaf.text[from..].as_bytes());
-        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+        part(&mut text, leaf.text[from..].as_bytes());
+        let [a, b, c, d, ..] = *blake3::hash(&text).as_bytes();
         u32::from_le_bytes([a, b, c, d])
     };
-    let mut marks: Box<[u32]> = leaves.iter().map(mark).collect();
+    let mut marks: Box<[u32]> = leaves.iter().map(&mut mark).collect();
     marks.sort_unstable();
     marks
 }
@@ -421,25 +506,25 @@ mod tests {
     fn renamed_requests_have_one_shape() {
         let one = read(&format!("/beta/x/{A}/userStatuses"), &format!(r#"{{"a":"{A} {B}"}}"#));
         let other = read(&format!("/beta/x('{B}')/userStatuses"), &format!(r#"{{"a":"{} {A}"}}"#, B.to_uppercase()));
-        assert_eq!(one.exact.key, other.exact.key);
-        assert_ne!(one.exact.very_request(), other.exact.very_request());
-        assert_eq!(other.exact.tokens.iter().map(|t| t.spelled.as_str()).collect::<Vec<_>>(), [B, A]);
+        assert_eq!(one.exact().key, other.exact().key);
+        assert_ne!(one.very_request(), other.very_request());
+        assert_eq!(other.exact().tokens.iter().map(|t| t.spelled.as_str()).collect::<Vec<_>>(), [B, A]);
     }
 
     #[test]
     fn a_renaming_that_is_not_one_to_one_has_another_shape() {
         let one = read(&format!("/beta/x/{A}/userStatuses"), &format!(r#"{{"a":"{B}"}}"#));
         let other = read(&format!("/beta/x/{A}/userStatuses"), &format!(r#"{{"a":"{A}"}}"#));
-        assert_ne!(one.exact.key, other.exact.key);
+        assert_ne!(one.exact().key, other.exact().key);
     }
 
     #[test]
     fn an_ignored_place_is_left_out_of_the_loose_shape_only() {
         let (one, other) = (read("/beta/x/userStatuses", r#"{"at":1}"#), read("/beta/x/userStatuses", r#"{"at":2}"#));
-        assert_ne!(one.exact.key, other.exact.key);
-        assert_eq!(one.loose.key, other.loose.key);
-        assert_eq!(one.loose.key, read("/beta/x/userStatuses", "").loose.key);
-        assert_ne!(read("/beta/x", r#"{"at":1}"#).loose.key, read("/beta/x", r#"{"at":2}"#).loose.key);
+        assert_ne!(one.exact().key, other.exact().key);
+        assert_eq!(one.loose().key, other.loose().key);
+        assert_eq!(one.loose().key, read("/beta/x/userStatuses", "").loose().key);
+        assert_ne!(read("/beta/x", r#"{"at":1}"#).loose().key, read("/beta/x", r#"{"at":2}"#).loose().key);
     }
 
     #[test]

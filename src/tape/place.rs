@@ -41,6 +41,26 @@ impl fmt::Display for Place {
 }
 
 impl Place {
+    /// Writes its name, as it is displayed, without a formatter's cost.
+    pub(super) fn write(&self, text: &mut Vec<u8>) {
+        let (kind, name) = match self {
+            Self::Query(name) => ("query:", name),
+            Self::Header(name) => ("header:", name),
+            Self::Json(pointer) => ("json:", pointer),
+            Self::Path(number @ 1..=9) => {
+                text.extend_from_slice(b"path:");
+                text.push(b'0' + u8::try_from(*number).expect("one digit"));
+                return;
+            }
+            Self::Method | Self::Host | Self::Path(_) | Self::Body | Self::Status => {
+                text.extend_from_slice(self.to_string().as_bytes());
+                return;
+            }
+        };
+        text.extend_from_slice(kind.as_bytes());
+        text.extend_from_slice(name.as_bytes());
+    }
+
     /// The order of places in a walk of a message: elements of arrays by their numbers.
     #[must_use]
     pub fn walked(&self, other: &Self) -> Ordering {

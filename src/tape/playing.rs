@@ -5,6 +5,7 @@ use super::choosing::Choice;
 use super::differences::Live;
 use super::exchange::{Request, Response, Taped};
 use super::index::Index;
+use super::lexicon::Lexicon;
 use super::matching::{Key, Reading, Repeat, Varying};
 use super::miss::{Played, Unanswered};
 use super::scribe::Blank;
@@ -40,11 +41,9 @@ pub struct Answer {
 
 /// What a request finds on tape.
 struct Found {
-    reading: Reading,
     choice: Choice,
-    /// How often the exchange answered this very request, which is `request`.
+    /// How often the exchange answered this very request.
     plays: u32,
-    request: Key,
     /// Whether it answered any.
     repeat: bool,
 }
@@ -55,13 +54,12 @@ fn find(
     bindings: &mut Bindings,
     manner: Manner,
     request: &Taped<Request>,
+    reading: &Reading,
 ) -> Result<Found, Option<Played>> {
-    let reading = Reading::of(request, &index.rules, &[index.ids.lexicon(), bindings.lexicon()]);
     let verbatim =
         |choice: &Choice| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
-    let choice = index.choose(&reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
-    let very_request = reading.loose.very_request();
-    let plays = bindings.plays(very_request, choice.exchange);
+    let choice = index.choose(reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
+    let plays = bindings.plays(reading.very_request(), choice.exchange);
     let repeat = bindings.played(choice.exchange) > 0;
     let writes = !index.exchanges[choice.exchange as usize].reads;
     let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && plays > 0;
@@ -69,38 +67,60 @@ fn find(
         let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
         return Err(Some(Played { exchange: choice.exchange, by: bindings.last_played(choice.exchange), rule }));
     }
-    Ok(Found { reading, choice, plays, request: very_request, repeat })
+    Ok(Found { choice, plays, repeat })
 }
 
 /// Whether a request would be answered from tape.
 #[must_use]
 pub fn is_on_tape(index: &Index, bindings: &mut Bindings, manner: Manner, request: &Taped<Request>) -> bool {
-    find(index, bindings, manner, request).is_ok()
+    let reading = read(index, request, bindings.lexicon());
+    find(index, bindings, manner, request, &reading).is_ok()
 }
 
 /// What request this is, whatever came before it and whatever stands at places that may vary.
 #[must_use]
 pub fn key(index: &Index, request: &Taped<Request>) -> Key {
-    Reading::of(request, &index.rules, &[index.ids.lexicon()]).loose.very_request()
+    read(index, request, &Lexicon::default()).very_request()
 }
 
-/// Answers a request from tape.
+/// Reads a request and answers it from tape.
 ///
 /// # Errors
-/// When nothing on tape answers, or not once more; what that is has still to be explained, which takes longer.
+/// As [`answer`].
 pub fn play(
     index: &Index,
     bindings: &mut Bindings,
     manner: Manner,
     request: &Taped<Request>,
 ) -> Result<Answer, Box<Unanswered>> {
+    let reading = read(index, request, bindings.lexicon());
+    answer(index, bindings, manner, request, &reading)
+}
+
+/// Reads a request; `known` are the texts that are ids in this session.
+#[must_use]
+pub fn read(index: &Index, request: &Taped<Request>, known: &Lexicon) -> Reading {
+    Reading::of(request, &index.rules, &[index.ids.lexicon(), known])
+}
+
+/// Answers a request, as it [reads](read), from tape.
+///
+/// # Errors
+/// When nothing on tape answers, or not once more; what that is has still to be explained, which takes longer.
+pub fn answer(
+    index: &Index,
+    bindings: &mut Bindings,
+    manner: Manner,
+    request: &Taped<Request>,
+    reading: &Reading,
+) -> Result<Answer, Box<Unanswered>> {
     bindings.ask();
-    let found =
-        find(index, bindings, manner, request).map_err(|played| unanswered(index, bindings, request, played))?;
-    let Found { reading, choice, plays, request: very_request, repeat } = found;
+    let found = find(index, bindings, manner, request, reading)
+        .map_err(|played| unanswered(index, bindings, request, played))?;
+    let Found { choice, plays, repeat } = found;
     let plays = if reading.repeat == Repeat::Last { 0 } else { plays };
     settle(index, bindings, &choice);
-    bindings.count(very_request, choice.exchange);
+    bindings.count(reading.very_request(), choice.exchange);
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
     let played = &index.exchanges[choice.exchange as usize];
     let response = played.script.speak(|blank| match blank {
@@ -124,9 +144,9 @@ fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, play
 /// The ids of a request that the server made up in the recording, each once.
 #[must_use]
 pub fn minted_ids(index: &Index, request: &Taped<Request>) -> Vec<String> {
-    let reading = Reading::of(request, &index.rules, &[index.ids.lexicon()]);
+    let reading = read(index, request, &Lexicon::default());
     let is_minted = |row: u32| index.minters[row as usize].is_some();
-    let minted = reading.exact.tokens.iter().filter(|token| index.recorded_row(&token.id).is_some_and(is_minted));
+    let minted = reading.exact().tokens.iter().filter(|token| index.recorded_row(&token.id).is_some_and(is_minted));
     minted.map(|token| token.spelled.clone()).collect()
 }
 

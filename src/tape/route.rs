@@ -59,8 +59,19 @@ impl Route {
     /// Whether a request with this method and path is meant.
     #[must_use]
     pub fn matches(&self, method: &str, path: &str) -> bool {
+        self.takes(method) && self.leads_to(&graph::route_path(path))
+    }
+
+    /// Whether requests with this method are meant.
+    #[must_use]
+    pub fn takes(&self, method: &str) -> bool {
         self.method.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(method))
-            && self.pattern.is_match(graph::route_path(path))
+    }
+
+    /// Whether a path is meant that is written as [`graph::route_path`] does.
+    #[must_use]
+    pub fn leads_to(&self, route_path: &str) -> bool {
+        self.pattern.is_match(route_path)
     }
 }
 

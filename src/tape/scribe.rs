@@ -23,8 +23,9 @@ use std::ops::Range;
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
 pub fn tape_request(mut request: Request, secrets: &Secrets) -> Taped<Request> {
-    redact::request(&mut request, secrets);
+    // What does not come onto tape need not be searched.
     request.headers.retain(|name, _| !graph::is_passing_request_header(name));
+    redact::request(&mut request, secrets);
     request.headers.sort();
     Taped::new(request)
 }

@@ -31,6 +31,8 @@ pub struct Secrets(Arc<Search>);
 
 #[derive(Debug)]
 struct Search {
+    /// Whole names, and patterns for more.
+    header_names: Vec<String>,
     headers: Vec<Regex>,
     names: Vec<String>,
     any: RegexSet,
@@ -126,10 +128,13 @@ impl Secrets {
         let escaped = on(&ESCAPED_MEMBER).then(|| (ESCAPED_MEMBER.to_owned(), ESCAPED.replace("{members}", &members)));
         let patterns: Vec<String> = rules.iter().chain(&escaped).map(|(_, pattern)| bytewise(pattern)).collect();
         let headers = HEADERS.into_iter().filter(on).chain(changes.headers.iter().map(String::as_str));
-        let headers =
-            headers.map(|name| Regex::new(&bytewise(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*")))));
+        let (patterned, whole): (Vec<&str>, Vec<&str>) = headers.partition(|name| name.contains('*'));
+        let patterned = patterned
+            .into_iter()
+            .map(|name| Regex::new(&bytewise(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*")))));
         Ok(Self(Arc::new(Search {
-            headers: headers.collect::<Result<_, _>>()?,
+            header_names: whole.into_iter().map(str::to_owned).collect(),
+            headers: patterned.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
             any: RegexSet::new(&patterns)?,
             each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
@@ -140,7 +145,8 @@ impl Secrets {
     /// Whether a header, by its name, carries credentials.
     #[must_use]
     pub fn hide_header(&self, name: &str) -> bool {
-        self.0.headers.iter().any(|header| header.is_match(name.as_bytes()))
+        self.0.header_names.iter().any(|header| header.eq_ignore_ascii_case(name))
+            || self.0.headers.iter().any(|header| header.is_match(name.as_bytes()))
     }
 
     /// The bytes with [`REDACTED`] in the stead of every secret; as they are when there is none.
@@ -158,10 +164,11 @@ impl Secrets {
     }
 
     fn once_without<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let found = self.0.any.matches(bytes);
-        if !found.matched_any() {
+        // Most texts hold none, and whether they do is seen sooner than what.
+        if !self.0.any.is_match(bytes) {
             return bytes.into();
         }
+        let found = self.0.any.matches(bytes);
         let mut clean = Cow::Borrowed(bytes);
         for rule in &found {
             let replaced = match self.0.each.get(rule) {

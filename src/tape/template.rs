@@ -1,5 +1,6 @@
 //! The text form of tape: literal text with placeholders such as `{{userStatuses.1}}` where ids stood.
 
+use super::guid;
 use super::spelling::Spelling;
 use super::surroundings::Surroundings;
 use std::borrow::Cow;
@@ -174,7 +175,8 @@ impl<I> Template<I> {
 
     /// The text with every slot filled by `value`.
     pub fn speak<'a>(&self, mut value: impl FnMut(&I) -> Cow<'a, str>) -> String {
-        let mut spoken = String::new();
+        let length = |piece: &Piece<I>| if let Piece::Text(text) = piece { text.len() } else { guid::LENGTH };
+        let mut spoken = String::with_capacity(self.0.iter().map(length).sum());
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => spoken.push_str(text),

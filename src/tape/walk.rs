@@ -9,6 +9,7 @@ pub use super::leaf::{Kind, Leaf};
 use super::ordering;
 pub use super::place::{IdPlaces, Place, PlacePattern};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// What a walk sees besides what it always sees, and what it passes over.
 #[derive(Clone, Debug, Default)]
@@ -25,15 +26,14 @@ pub struct View {
 /// All that is compared of a request, in an order that does not depend on how the client wrote it.
 #[must_use]
 pub fn leaves<'a>(request: &'a Request, view: &View) -> Vec<Leaf<'a>> {
-    let mut leaves = vec![
-        Leaf { place: Place::Method, kind: Kind::Word, text: request.method.as_str().into() },
-        Leaf { place: Place::Host, kind: Kind::Word, text: request.host.as_str().into() },
-    ];
+    let mut leaves = Vec::with_capacity(24);
+    leaves.push(Leaf { place: Place::Method, kind: Kind::Word, text: request.method.as_str().into() });
+    leaves.push(Leaf { place: Place::Host, kind: Kind::Word, text: request.host.as_str().into() });
     for (i, segment) in graph::segments(request.path()).into_iter().enumerate() {
         let (kind, text) = match segment {
             // The arguments of a function may hold ids, and a name may have one in it.
             Segment::Name(name) if name.contains('(') || guid::tokens(&name).next().is_some() => (Kind::Text, name),
-            Segment::Name(name) => (Kind::Word, name.to_lowercase().into()),
+            Segment::Name(name) => (Kind::Word, lower(name)),
             Segment::Key(key) => (Kind::Key, key),
         };
         leaves.push(Leaf { place: Place::Path(i + 1), kind, text });
@@ -59,6 +59,11 @@ fn header_leaves<'a>(headers: &'a Headers, view: &View, leaves: &mut Vec<Leaf<'a
     for (name, value) in headers.iter().filter(|(name, _)| view.headers.iter().any(|seen| seen == name)) {
         leaves.push(Leaf { place: Place::Header(name.to_owned()), kind: Kind::Text, text: value.into() });
     }
+}
+
+fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
+    let is_lower = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { name } else { name.to_lowercase().into() }
 }
 
 /// The options of a query, decoded and sorted: their order says nothing.

@@ -3,10 +3,11 @@
 use super::coding;
 use crate::tape::exchange::{Headers, Request, Response};
 use crate::tape::graph;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -71,17 +72,30 @@ pub async fn read(mut body: Body, limit: usize, patience: Duration) -> Result<Re
     if body.size_hint().lower() > limit as u64 {
         return Ok(Read::TooLarge(body));
     }
-    let mut held = Vec::new();
-    let silent = |_| Broken::Silent(patience);
-    while let Some(frame) = tokio::time::timeout(patience, body.frame()).await.map_err(silent)? {
+    let mut held = BytesMut::new();
+    while let Some(frame) = next(&mut body, patience).await? {
         // Trailers are dropped: Graph sends none, and a cassette holds none.
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame.into_data() else { continue };
+        // Most bodies come in one piece.
+        if held.is_empty() && data.len() <= limit && body.is_end_stream() {
+            return Ok(Read::Whole(data));
+        }
         held.extend_from_slice(&data);
         if held.len() > limit {
-            return Ok(Read::TooLarge(Resumed { head: Some(held.into()), rest: body }.boxed_unsync()));
+            return Ok(Read::TooLarge(Resumed { head: Some(held.freeze()), rest: body }.boxed_unsync()));
         }
     }
-    Ok(Read::Whole(held.into()))
+    Ok(Read::Whole(held.freeze()))
+}
+
+/// The next part of a body. No clock is asked where it is there already.
+async fn next(body: &mut Body, patience: Duration) -> Result<Option<Frame<Bytes>>, Broken> {
+    let there = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+    let frame = match there {
+        Poll::Ready(frame) => frame,
+        Poll::Pending => tokio::time::timeout(patience, body.frame()).await.map_err(|_| Broken::Silent(patience))?,
+    };
+    Ok(frame.transpose()?)
 }
 
 /// A body of which the beginning has been read already.
@@ -146,7 +160,8 @@ pub fn owned_request(
         method: head.method.as_str().to_owned(),
         host: host.to_owned(),
         target: format!("{root}{target}"),
-        headers: owned_headers(&head.headers),
+        // What is never put on tape need not be held either.
+        headers: owned_headers(&head.headers, |name| !graph::is_passing_request_header(name)),
         body: decoded(&head.headers, body, limit.bytes.min(expanded)).map_err(|fault| match fault {
             coding::Fault::TooLarge(_) if expanded < limit.bytes => coding::Fault::Expands(limit.expansion),
             fault => fault,
@@ -161,24 +176,35 @@ pub fn owned_request(
 pub fn owned_response(head: &http::response::Parts, body: &Bytes, limit: usize) -> Result<Response, coding::Fault> {
     Ok(Response {
         status: head.status.as_u16(),
-        headers: owned_headers(&head.headers),
+        headers: owned_headers(&head.headers, |_| true),
         body: decoded(&head.headers, body, limit)?,
     })
 }
 
 fn decoded(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Bytes, coding::Fault> {
-    let listed = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let codings = listed.collect::<Vec<_>>().join(",");
     // An answer without a body, such as one to HEAD, may still name the coding that it would have.
-    if body.is_empty() { Ok(body.clone()) } else { coding::decode(&codings, body.clone(), limit) }
+    if body.is_empty() || !headers.contains_key(CONTENT_ENCODING) {
+        return Ok(body.clone());
+    }
+    let listed = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    coding::decode(&listed.collect::<Vec<_>>().join(","), body.clone(), limit)
 }
 
-fn owned_headers(headers: &HeaderMap) -> Headers {
-    headers.iter().map(|(name, value)| (name.as_str(), latin1(value.as_bytes()))).collect()
+fn owned_headers(headers: &HeaderMap, keep: impl Fn(&str) -> bool) -> Headers {
+    let kept = headers.iter().filter(|(name, _)| keep(name.as_str()));
+    kept.map(|(name, value)| (name.as_str(), latin1(value.as_bytes()))).collect()
 }
 
 fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => text.to_owned(),
+        _ => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
+fn from_latin1(text: &str) -> Cow<'_, [u8]> {
+    let byte = |c| u8::try_from(c).unwrap_or(b'?');
+    if text.is_ascii() { text.as_bytes().into() } else { text.chars().map(byte).collect::<Vec<u8>>().into() }
 }
 
 /// A response from tape as an HTTP message; framing is made anew.
@@ -189,12 +215,12 @@ fn latin1(bytes: &[u8]) -> String {
 pub fn to_http(response: Response) -> http::Response<Body> {
     let mut message = http::Response::new(full(response.body));
     *message.status_mut() = http::StatusCode::from_u16(response.status).expect("checked when the cassette was read");
+    message.headers_mut().reserve(8);
     // Whoever writes a cassette by hand may have left framing in it.
     let framing = |name: &str| graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding");
     for (name, value) in response.headers.iter().filter(|(name, _)| !framing(name)) {
-        let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
         let name = HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read");
-        let value = HeaderValue::from_bytes(&bytes).expect("checked when the cassette was read");
+        let value = HeaderValue::from_bytes(&from_latin1(value)).expect("checked when the cassette was read");
         message.headers_mut().append(name, value);
     }
     message
@@ -229,7 +255,7 @@ mod tests {
         let bytes = b"caf\xc3\xa9 \xff";
         let mut headers = HeaderMap::new();
         headers.insert("x", HeaderValue::from_bytes(bytes).unwrap());
-        let owned = Response { status: 200, headers: owned_headers(&headers), body: Bytes::new() };
+        let owned = Response { status: 200, headers: owned_headers(&headers, |_| true), body: Bytes::new() };
         assert_eq!(to_http(owned).headers()["x"].as_bytes(), bytes);
     }
 
