@@ -16,6 +16,7 @@ use super::spelling::{Case, Spelling};
 use super::template::Template;
 use super::walk::{IdPlaces, PlacePattern};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -50,9 +51,13 @@ pub fn tape_exchange(exchange: Exchange, secrets: &Secrets) -> Taped<Exchange> {
 pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     let mut learner = Learner::new(places.clone());
     exchanges.iter().for_each(|exchange| learner.study(exchange));
-    let fields = places.also.iter().filter_map(PlacePattern::member).collect();
-    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once").with_fields(fields);
-    seal_with(exchanges, &ids, places.people)
+    seal_with(exchanges, &learnt(learner, places), places.people)
+}
+
+/// The ids that were learnt, to write exchanges with.
+#[must_use]
+pub fn learnt(learner: Learner, places: &IdPlaces) -> Ids {
+    learner.ids().with_fields(places.also.iter().filter_map(PlacePattern::member).collect())
 }
 
 /// The exchanges as a cassette with these ids, of which those are kept that stand anywhere; `people` is what it claims.
@@ -71,8 +76,8 @@ pub fn seal_with(exchanges: &[Taped<Exchange>], ids: &Ids, people: bool) -> Cass
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
-    let mut rows = request_rows(entry, ids, number)?;
-    rows.extend(script(entry, ids, number)?.rows());
+    let Read { mut rows, script, .. } = read(entry, ids, number)?;
+    rows.extend(script.rows());
     Ok(rows)
 }
 
@@ -148,7 +153,7 @@ pub fn from_row(row: &[u8]) -> Result<Taped<Exchange>, String> {
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchange>, Fault> {
-    let request = read_request(&entry.request, ids, number)?;
+    let request = recorded_request(&entry.request, ids, number)?;
     Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids), took: entry.took }))
 }
 
@@ -157,11 +162,15 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
 /// # Errors
 /// When it cannot be used.
 pub fn request(entry: &RequestEntry) -> Result<Request, Fault> {
-    read_request(entry, &Ids::default(), 1)
+    recorded_request(entry, &Ids::default(), 1)
 }
 
-fn read_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Request, Fault> {
-    spoken_request(request, ids, number, |row| Cow::Borrowed(ids.recorded(*row)))
+/// The request of an entry as it was recorded.
+///
+/// # Errors
+/// When it cannot be used; `number`, counted from 1, is what the error calls it.
+pub(super) fn recorded_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Request, Fault> {
+    spoken_request(request, ids, number, |row| ids.recorded(*row))
 }
 
 /// A request of a cassette, spoken with other ids than those recorded.
@@ -174,8 +183,19 @@ pub fn spoken_request<'a>(
     number: usize,
     value: impl Fn(&Row) -> Cow<'a, str>,
 ) -> Result<Request, Fault> {
+    Ok(read_parts(request, ids, number, value)?.0)
+}
+
+/// The request of an entry, its ids spoken by `value`, and these ids.
+fn read_parts<'a>(
+    request: &RequestEntry,
+    ids: &Ids,
+    number: usize,
+    value: impl Fn(&Row) -> Cow<'a, str>,
+) -> Result<(Request, Vec<Row>), Fault> {
     let reader = Reader { ids, number };
-    let url = reader.template("request url", &request.url)?.speak(&value);
+    let url_template = reader.template("request url", &request.url)?;
+    let url = url_template.speak(&value);
     let (host, target) = split_url(&url).ok_or_else(|| {
         let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
         reader.fault("request url", why)
@@ -190,13 +210,36 @@ pub fn spoken_request<'a>(
         return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
     }
     let headers = reader.headers("request", &request.headers)?;
-    Ok(Request {
+    let body = reader.body("request", request.body.as_ref())?;
+    let mut rows: Vec<Row> =
+        url_template.ids().chain(headers.iter().flat_map(|(_, text)| text.ids())).copied().collect();
+    if let BodyScript::Text(text) = &body {
+        rows.extend(text.ids());
+    }
+    let request = Request {
         method: request.method.clone(),
         host: host.to_owned(),
         target: target.to_owned(),
         headers: headers.iter().map(|(name, text)| (name.as_str(), text.speak(&value))).collect(),
-        body: reader.body("request", request.body.as_ref())?.speak(&value),
-    })
+        body: body.speak(&value),
+    };
+    Ok((request, rows))
+}
+
+/// An entry, read: its request as it was recorded, the ids in that, and its response.
+pub(super) struct Read {
+    pub(super) request: Request,
+    pub(super) rows: Vec<Row>,
+    pub(super) script: Script,
+}
+
+/// Reads an entry.
+///
+/// # Errors
+/// When it cannot be used; `number`, counted from 1, is what the error calls it.
+pub(super) fn read(entry: &Entry, ids: &Ids, number: usize) -> Result<Read, Fault> {
+    let (request, rows) = read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?;
+    Ok(Read { request, rows, script: script(entry, ids, number)? })
 }
 
 /// The ids of the request of an entry.
@@ -204,13 +247,7 @@ pub fn spoken_request<'a>(
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
-    let reader = Reader { ids, number };
-    let mut templates = vec![reader.template("request url", &entry.request.url)?];
-    templates.extend(reader.headers("request", &entry.request.headers)?.into_iter().map(|(_, text)| text));
-    if let BodyScript::Text(text) = reader.body("request", entry.request.body.as_ref())? {
-        templates.push(text);
-    }
-    Ok(templates.iter().flat_map(Template::ids).copied().collect())
+    Ok(read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?.1)
 }
 
 fn split_url(url: &str) -> Option<(&str, &str)> {
@@ -225,7 +262,7 @@ pub(super) fn is_host(text: &str) -> bool {
 }
 
 /// A recorded response, ready to be spoken with the ids of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Script {
     status: u16,
     headers: Vec<(String, Template<Row>)>,
@@ -233,7 +270,7 @@ pub struct Script {
 }
 
 /// What is filled in when the body of a response is spoken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Blank {
     /// An id.
     Id(Row),
@@ -241,7 +278,7 @@ pub enum Blank {
     Echo(Echo),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum BodyScript<I> {
     Text(Template<I>),
     Binary(Bytes),
@@ -277,7 +314,7 @@ impl Script {
     }
 
     /// The response as it was recorded.
-    fn recorded(&self, ids: &Ids) -> Response {
+    pub(super) fn recorded(&self, ids: &Ids) -> Response {
         self.speak(|blank| blank.recorded(ids))
     }
 
@@ -293,7 +330,8 @@ impl Script {
     /// that repeats its request's spelling then repeats the live one's.
     pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, String>) {
         let respell = |row: &Row, spelling: &mut Spelling| {
-            let written = spelling.case.apply(ids.recorded(*row));
+            let written = ids.recorded(*row);
+            let written = spelling.case.apply(&written);
             if let Some(case) = asked.get(row).and_then(|asked| Case::of(&written, asked)) {
                 spelling.case = case;
             }
@@ -331,7 +369,7 @@ impl Script {
 impl Blank {
     fn recorded<'a>(&self, ids: &'a Ids) -> Cow<'a, str> {
         match self {
-            Self::Id(row) => ids.recorded(*row).into(),
+            Self::Id(row) => ids.recorded(*row),
             Self::Echo(echo) => echo.recorded.clone().into(),
         }
     }

@@ -15,6 +15,7 @@ pub mod installed;
 pub mod load;
 pub mod program;
 pub mod tenant;
+pub mod shelf;
 
 /// Ids that a program chose.
 pub const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
