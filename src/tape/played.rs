@@ -63,13 +63,16 @@ pub trait Shelf: Send + Sync + fmt::Debug {
 /// How many exchanges that were read are kept at hand.
 const AT_HAND: usize = 256;
 
+/// An exchange that was read, and its number.
+type AtHand = Option<(u32, Arc<Played>)>;
+
 /// Exchanges that are kept outside memory.
 #[derive(Debug)]
 pub struct Kept {
     shelf: Box<dyn Shelf>,
     /// Where each begins; one more tells where the last ends.
     pub(super) from: Vec<u64>,
-    at_hand: Box<[Mutex<Option<(u32, Arc<Played>)>>]>,
+    at_hand: Box<[Mutex<AtHand>]>,
 }
 
 impl Kept {

@@ -122,7 +122,7 @@ mod tests {
         let guid = "0385114b-b48f-4800-a046-f249eaba24b1";
         let mut values = Values::default();
         let mixed = "72889532-6B1A-4f0e-9d57-08c2f1e3a4b5";
-        let texts = [guid, "Default", &"7E323DB2-3DB2-7E32-B23D-327EB23D327E", mixed, "é/ü"];
+        let texts = [guid, "Default", "7E323DB2-3DB2-7E32-B23D-327EB23D327E", mixed, "é/ü"];
         for (text, number) in texts.iter().zip(0..) {
             assert_eq!(values.add(text), Ok(number));
         }
