@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 const MAGIC: &[u8; 16] = b"graphdeck index1";
 /// How long the head of an index is.
 const HEAD: u64 = 512;
-/// An index up to this size is looked through when it is opened; in a larger one each exchange is, when it is read.
-const LOOKED_THROUGH: u64 = 64 << 20;
+/// The exchanges of an index up to this size are read into memory when it is opened, those of a larger one when they are
+/// played.
+const HELD: u64 = 32 << 20;
 /// A file that was changed so shortly before it was read may be changed again without that being seen in its time.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -45,8 +46,6 @@ struct Head {
     text: [u8; 32],
     tables: u64,
     end: u64,
-    /// The sum of all between head and tables.
-    exchanges: u32,
 }
 
 /// An index that is being written.
@@ -54,7 +53,6 @@ struct Head {
 pub struct Writing {
     file: BufWriter<Fresh>,
     at: u64,
-    sum: crc32fast::Hasher,
     cassette: Metadata,
 }
 
@@ -113,7 +111,7 @@ impl Indexes {
         };
         let mut file = BufWriter::with_capacity(1 << 18, file);
         file.write_all(&[0; HEAD as usize])?;
-        Ok(Writing { file, at: HEAD, sum: crc32fast::Hasher::new(), cassette: fs::metadata(cassette)? })
+        Ok(Writing { file, at: HEAD, cassette: fs::metadata(cassette)? })
     }
 
     fn fresh(&self) -> io::Result<tempfile::NamedTempFile> {
@@ -133,7 +131,6 @@ impl Writing {
     /// When it cannot be written.
     pub fn add(&mut self, packed: &[u8]) -> io::Result<u64> {
         self.file.write_all(packed)?;
-        self.sum.update(packed);
         self.at += packed.len() as u64;
         Ok(self.at)
     }
@@ -172,8 +169,7 @@ impl Writing {
         // What was changed while it was read is another than the one that was read: its length or digest tells so.
         let changed = self.cassette.modified().ok().filter(|at| at.elapsed().is_ok_and(|since| since > SETTLED));
         let changed = changed.and_then(since_epoch);
-        let exchanges = self.sum.finalize();
-        let head = Head { fingerprint, length, changed, file, text, tables, end, exchanges };
+        let head = Head { fingerprint, length, changed, file, text, tables, end };
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(&head.packed())?;
         self.file.flush()?;
@@ -249,13 +245,14 @@ fn open(
     if !is_current(&head, path, wanted.cassette)? {
         return Err("the cassette has changed".into());
     }
-    if head.end <= LOOKED_THROUGH && sum(&mut file, head.tables - HEAD)? != head.exchanges {
-        return Err("its exchanges are not as they were written".into());
-    }
     file.seek(SeekFrom::Start(head.tables))?;
     let shelf = IndexFile { file: file.try_clone()?, path: Some(path.to_owned()) };
     let length = head.end - head.tables;
-    Ok(Index::unpack(file, length, Box::new(shelf), rules.clone(), mint(&head.text))?)
+    let index = Index::unpack(file, length, Box::new(shelf), rules.clone(), mint(&head.text))?;
+    if head.end > HELD {
+        return Ok(index);
+    }
+    index.held().ok_or_else(|| "an exchange in it is not as it was written".into())
 }
 
 /// Whether a cassette is the one of an index. Where only its time is another it is read to tell, and the time noted.
@@ -280,19 +277,6 @@ fn is_current(head: &Head, path: &Path, cassette: &Path) -> io::Result<bool> {
         let _ = fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(&noted));
     }
     Ok(true)
-}
-
-fn sum(file: &mut File, length: u64) -> io::Result<u32> {
-    let mut sum = crc32fast::Hasher::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut left = length;
-    while left > 0 {
-        let part = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        file.read_exact(&mut buffer[..part])?;
-        sum.update(&buffer[..part]);
-        left -= part as u64;
-    }
-    Ok(sum.finalize())
 }
 
 /// An index as the shelf of its exchanges.

@@ -143,6 +143,16 @@ impl Index {
         idle
     }
 
+    /// The same index with its exchanges in memory; none where one is not as it was kept.
+    #[must_use]
+    pub fn held(self) -> Option<Self> {
+        let held = match self.exchanges {
+            Exchanges::Kept(kept) => kept.all()?,
+            Exchanges::Held(held) => held,
+        };
+        Some(Self { exchanges: Exchanges::Held(held), ..self })
+    }
+
     /// Whether stand-ins are in the place of people.
     #[must_use]
     pub fn people(&self) -> bool {

@@ -82,6 +82,16 @@ impl Kept {
         Self { shelf, from, at_hand: (0..AT_HAND).map(|_| Mutex::default()).collect() }
     }
 
+    fn read(&self, exchange: u32) -> Option<Played> {
+        let range = self.from[exchange as usize]..self.from[exchange as usize + 1];
+        self.shelf.read(range).and_then(|bytes| Played::unpacked(&bytes))
+    }
+
+    /// All of them, to be held in memory; none where one is not as it was kept.
+    pub(super) fn all(&self) -> Option<Vec<Played>> {
+        (0..).take(self.from.len().saturating_sub(1)).map(|exchange| self.read(exchange)).collect()
+    }
+
     fn get(&self, exchange: u32) -> Arc<Played> {
         let place = &self.at_hand[exchange as usize % AT_HAND];
         let at_hand = || place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,8 +100,7 @@ impl Kept {
         {
             return Arc::clone(played);
         }
-        let range = self.from[exchange as usize]..self.from[exchange as usize + 1];
-        let read = self.shelf.read(range).and_then(|bytes| Played::unpacked(&bytes));
+        let read = self.read(exchange);
         if read.is_none() {
             self.shelf.damaged();
         }

@@ -125,29 +125,6 @@ fn body_entry(body: &[u8], ids: &Ids) -> Option<Form> {
     })
 }
 
-/// The row of a store: a cassette's entry before its ids are known, on one line.
-///
-/// # Errors
-/// When the row would not give the exchange back. It is read again here, so that nothing is acknowledged that a
-/// cassette cannot hold.
-pub fn row(exchange: &Taped<Exchange>) -> Result<Vec<u8>, String> {
-    let row = serde_json::to_vec(&entry(exchange, &Ids::default())).expect("an entry prints to memory");
-    match from_row(&row) {
-        Ok(read) if read == *exchange => Ok(row),
-        Ok(_) => Err("it would read otherwise than it was said".to_owned()),
-        Err(why) => Err(why),
-    }
-}
-
-/// The exchange that [`row`] wrote.
-///
-/// # Errors
-/// When the bytes are not such a row.
-pub fn from_row(row: &[u8]) -> Result<Taped<Exchange>, String> {
-    let entry: Entry = serde_json::from_slice(row).map_err(|fault| fault.to_string())?;
-    recorded(&entry, &Ids::default(), 0).map_err(|fault| fault.to_string())
-}
-
 /// The exchange as it was recorded, its placeholders filled with the recorded ids.
 ///
 /// # Errors
