@@ -8,7 +8,7 @@ use super::rows::{framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
-use crate::tape::scribe;
+use crate::tape::row;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -161,7 +161,7 @@ impl Takes for Journal {
     ) -> Result<u64, Fault> {
         let take = TakeRow { cassette: cassette.to_owned(), started, copied: exchanges.len() as u64, beside };
         let take = serde_json::to_vec(&take).expect("a take prints to memory");
-        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &scribe::row(exchange)?));
+        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &row::write(exchange)?));
         let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
         let (rows, takes) = (rows.map_err(Fault::Unkeepable)?, self.takes.clone());
         self.between_commits(move |committer| committer.begin(&takes, take, &rows))
@@ -169,7 +169,7 @@ impl Takes for Journal {
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
         let (sender, receipt) = oneshot::channel();
-        let row = match scribe::row(exchange) {
+        let row = match row::write(exchange) {
             Ok(row) => framed(arrival, &row),
             Err(why) => {
                 // Whoever waits for the receipt has it before it can be dropped.
@@ -244,7 +244,7 @@ impl Takes for Journal {
             pieces.collect::<sled::Result<Vec<_>>>().map(|pieces| pieces.concat())
         })?;
         let (_, row) = unframed(&row).ok_or_else(|| self.broken(take, number, "is not what was written"))?;
-        scribe::from_row(row).map_err(|why| self.broken(take, number, &why))
+        row::read(row).map_err(|why| self.broken(take, number, &why))
     }
 
     fn remove(&self, take: u64) -> Result<(), Fault> {
@@ -293,6 +293,7 @@ fn lock(path: &Path) -> Result<File, Fault> {
 mod tests {
     use super::*;
     use crate::tape::exchange::{Headers, Request, Response};
+    use crate::tape::scribe;
 
     fn exchange(body: &str) -> Taped<Exchange> {
         let exchange = Exchange {

@@ -40,6 +40,7 @@ pub mod redact;
 pub mod renaming;
 pub mod request_text;
 pub mod route;
+pub mod row;
 mod row_set;
 pub mod schema;
 pub mod scribe;

@@ -406,6 +406,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::row;
     use proptest::prelude::*;
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -445,7 +446,7 @@ mod tests {
         fn the_road_to_tape_and_back_changes_nothing(exchanges in prop::collection::vec(exchanges(), 0..4)) {
             let taped: Vec<_> = exchanges.into_iter().map(|exchange| tape_exchange(exchange, &Secrets::default())).collect();
             for exchange in &taped {
-                let read = from_row(&row(exchange).unwrap());
+                let read = row::read(&row::write(exchange).unwrap());
                 prop_assert_eq!(read.as_ref(), Ok(exchange));
             }
             let cassette = seal(&taped, &IdPlaces::default());

@@ -14,8 +14,8 @@ pub mod http2_requests;
 pub mod installed;
 pub mod load;
 pub mod program;
-pub mod tenant;
 pub mod shelf;
+pub mod tenant;
 
 /// Ids that a program chose.
 pub const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
