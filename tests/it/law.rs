@@ -42,7 +42,7 @@ fn player(cassette: Cassette) -> impl FnMut(&Request) -> Response {
     let rules = Rules::new(vec![rule], IdPlaces::default());
     let mint = Mint::new("seed", &[0; 32]);
     // The law holds for what is held in memory, and for what is read from an index.
-    let index = if cassette.entries.len() % 2 == 0 {
+    let index = if cassette.entries.len().is_multiple_of(2) {
         shelf::read_again(&cassette, &rules, &mint)
     } else {
         Index::new(cassette, rules, mint).unwrap()
