@@ -114,7 +114,7 @@ impl Seal<'_> {
             learner.study(&exchange);
             progress.step();
         }
-        let ids = scribe::learnt(learner, self.rules.ids());
+        let ids = learner.ids();
         let (path, progress) = (cassettes.path(name)?, Progress::of(&format!("writing {name}"), order.len()));
         let (mut writing, mut named, mut leaks) = (cassettes.begin(name)?, HashSet::new(), Vec::new());
         for (number, exchange) in (1..).zip(order) {

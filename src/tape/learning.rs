@@ -87,7 +87,7 @@ impl Learner {
             }
         }
         ids.settle();
-        ids
+        ids.with_fields(self.places.also.iter().filter_map(PlacePattern::member).collect())
     }
 
     fn see(&mut self, text: &str) {

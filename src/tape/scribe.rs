@@ -14,7 +14,7 @@ use super::redact;
 use super::secrets::Secrets;
 use super::spelling::{Case, Spelling};
 use super::template::Template;
-use super::walk::{IdPlaces, PlacePattern};
+use super::walk::IdPlaces;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -51,13 +51,7 @@ pub fn tape_exchange(exchange: Exchange, secrets: &Secrets) -> Taped<Exchange> {
 pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     let mut learner = Learner::new(places.clone());
     exchanges.iter().for_each(|exchange| learner.study(exchange));
-    seal_with(exchanges, &learnt(learner, places), places.people)
-}
-
-/// The ids that were learnt, to write exchanges with.
-#[must_use]
-pub fn learnt(learner: Learner, places: &IdPlaces) -> Ids {
-    learner.ids().with_fields(places.also.iter().filter_map(PlacePattern::member).collect())
+    seal_with(exchanges, &learner.ids(), places.people)
 }
 
 /// The exchanges as a cassette with these ids, of which those are kept that stand anywhere; `people` is what it claims.
