@@ -23,6 +23,7 @@
 //!   importing.rs         files of other tools, made into cassettes
 //!   diffing.rs           what changed between two cassettes
 //!   verifying.rs         whether Graph still answers as it was recorded
+//!   readying.rs          large cassettes, made ready piece by piece
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
@@ -71,7 +72,8 @@
 //!   counts.rs            how many were acknowledged, kept outside it
 //!   format.rs            which version of it this is
 //!   cassettes.rs         cassette files
-//!   people_key.rs        the key of stand-ins, beside it
+//!   indexes.rs           the indexes of large ones, beside the store
+//!   people_key.rs        the key of stand-ins, beside it too
 //! wire/                FLOOR 2: the network seen from inside
 //!   message.rs           HTTP messages, streamed, held, owned
 //!   framing.rs           where an HTTP/1 request ends
@@ -95,6 +97,7 @@
 //!
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
+//!   row.rs               an exchange in a store, before its ids are known
 //!   redact.rs            secrets out
 //!   secrets.rs           finds them
 //!   secret_rules.rs      what one looks like
@@ -104,6 +107,8 @@
 //!   learning.rs          which strings of a recording are ids
 //!   ids.rs               the ids of a cassette; texts with placeholders in their stead
 //!   lexicon.rs           where ids stand in a text
+//!   values.rs            many ids by value, in little room
+//!   row_set.rs           sets of them
 //!   id.rs                an id by value: a GUID or any other text
 //!   guid.rs              GUIDs, and where they stand in a text
 //!   spelling.rs          how an occurrence of an id is written
@@ -111,6 +116,7 @@
 //!   template.rs          text with placeholders
 //!   body.rs              bodies in a cassette
 //!   cassette.rs          the file format and its versions
+//!   streaming.rs         a file read piece by piece
 //!   place.rs             places of a message, and patterns for them
 //!   walk.rs              the one walk over every value of a message
 //!   leaf.rs              one of these values
@@ -119,6 +125,11 @@
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request
 //!   index.rs             a cassette made ready to answer
+//!   compiling.rs         exchange by exchange
+//!   played.rs            compiled exchanges, in memory or kept outside it
+//!   shapes.rs            which of them have requests of one shape
+//!   finder.rs            numbers by hash
+//!   packing.rs           an index as bytes
 //!   choosing.rs          which of its exchanges answers
 //!   bindings.rs          what a session has settled: live ids, plays
 //!   playing.rs           a request answered: chosen, bound, spoken

@@ -39,7 +39,10 @@ const TEMPORARY: &str = ".graphdeck-";
 
 /// A temporary file in `dir` that is to be given another name: with the rights that any new file has there, or only its
 /// owner's. Those that a crash has left there are removed.
-fn temporary_file(dir: &Path, private: bool) -> io::Result<tempfile::NamedTempFile> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn temporary_file(dir: &Path, private: bool) -> io::Result<tempfile::NamedTempFile> {
     remove_abandoned(dir);
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
@@ -191,7 +194,7 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files};
+pub use system::{exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files, read_at};
 
 #[cfg(unix)]
 mod system {
@@ -210,6 +213,14 @@ mod system {
             tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(meaning).is_ok() {} });
         }
         Ok(())
+    }
+
+    /// Reads from a place in a file; many may do so at once.
+    ///
+    /// # Errors
+    /// When there are fewer bytes, or the system refuses.
+    pub fn read_at(file: &std::fs::File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
     }
 
     /// Raises how many files this process may have open at once, connections among them, to what its user may have.
@@ -274,6 +285,21 @@ mod system {
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() && sender.send(Signal::Interrupt).is_ok() {}
         });
+        Ok(())
+    }
+
+    /// Reads from a place in a file; many may do so at once.
+    ///
+    /// # Errors
+    /// When there are fewer bytes, or the system refuses.
+    pub fn read_at(file: &std::fs::File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut read = 0;
+        while read < bytes.len() {
+            match std::os::windows::fs::FileExt::seek_read(file, &mut bytes[read..], at + read as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                more => read += more,
+            }
+        }
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use graphdeck::tape::index::Index;
 use graphdeck::tape::matching::Rules;
 use graphdeck::tape::mint::Mint;
 use graphdeck::tape::playing::{self, Manner};
-use graphdeck::tape::scribe;
 use graphdeck::tape::secrets::Secrets;
+use graphdeck::tape::{row, scribe};
 
 /// Reads a cassette file.
 pub fn read(bytes: &[u8]) {
@@ -25,8 +25,8 @@ pub fn read(bytes: &[u8]) {
     for (number, entry) in (1..).zip(&cassette.entries) {
         match scribe::recorded(entry, &cassette.ids, number) {
             Ok(exchange) => {
-                let row = scribe::row(&exchange).expect("what a cassette holds, a store can");
-                assert_eq!(scribe::from_row(&row).as_ref(), Ok(&exchange));
+                let row = row::write(&exchange).expect("what a cassette holds, a store can");
+                assert_eq!(row::read(&row).as_ref(), Ok(&exchange));
                 let anew = scribe::entry(&exchange, &cassette.ids);
                 assert_eq!(scribe::recorded(&anew, &cassette.ids, number).as_ref(), Ok(&exchange));
                 requests.push(exchange.into_inner().request);

@@ -5,8 +5,8 @@ use graphdeck::formats::{File, har, http_file};
 use graphdeck::tape::exchange::Exchange;
 use graphdeck::tape::ids::Ids;
 use graphdeck::tape::request_text;
-use graphdeck::tape::scribe;
 use graphdeck::tape::secrets::Secrets;
+use graphdeck::tape::{row, scribe};
 use std::sync::LazyLock;
 
 static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::default);
@@ -23,8 +23,8 @@ pub fn import(bytes: &[u8]) {
     for (number, exchange) in found.exchanges {
         assert!((1..=found.entries).contains(&number));
         let taped = scribe::tape_exchange(exchange, &SECRETS);
-        let row = scribe::row(&taped).expect("what is taken over can be kept");
-        assert_eq!(scribe::from_row(&row).as_ref(), Ok(&taped));
+        let row = row::write(&taped).expect("what is taken over can be kept");
+        assert_eq!(row::read(&row).as_ref(), Ok(&taped));
         taken.push(taped.into_inner());
     }
     let written = har::write(taken.iter().cloned(), &Ids::default(), false);

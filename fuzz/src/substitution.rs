@@ -38,7 +38,7 @@ fn under_other_ids(cassette: Cassette) {
     let entry = &cassette.entries[0];
     let Ok(live) = scribe::recorded(entry, &ids, 1) else { return };
     // An id with escapes of its own is no placeholder, and so is not renamed: then these are not the same requests.
-    let old: HashSet<Guid> = cassette.ids.iter().filter_map(|(_, value)| Guid::parse(value)).collect();
+    let old: HashSet<Guid> = cassette.ids.iter().filter_map(|(_, value)| Guid::parse(&value)).collect();
     let left = walk::leaves(&live.request, &View::default());
     if left.iter().any(|leaf| guid::tokens(&leaf.text).any(|(_, guid)| old.contains(&guid))) {
         return;
@@ -66,8 +66,8 @@ fn under_other_ids(cassette: Cassette) {
 fn renamed(ids: &Ids) -> Option<Ids> {
     let fresh = |row: u128| Guid(0xabcd_efab_cdef_4abc_8def_abcd_ef00_0000 + row).to_string();
     let table = (1..).zip(ids.iter()).map(|(row, (placeholder, value))| {
-        let value = match Guid::parse(value) {
-            None => value.to_owned(),
+        let value = match Guid::parse(&value) {
+            None => value.into_owned(),
             Some(_) if *value == value.to_lowercase() => fresh(row),
             Some(_) if *value == value.to_uppercase() => fresh(row).to_uppercase(),
             Some(_) => return None,

@@ -8,7 +8,7 @@ use crate::formats::{File, Left, Origin};
 use crate::tape::cassette::Cassette;
 use crate::tape::exchange::{Exchange, Headers};
 use crate::tape::secrets::Secrets;
-use crate::tape::{batch, redact, scribe};
+use crate::tape::{batch, redact, row, scribe};
 use crate::wire::coding;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -36,7 +36,7 @@ pub(super) fn cassette(config: &Config, path: &Path, text: &str) -> Result<(Cass
                 for one in parts {
                     let one = scribe::tape_exchange(one, config.rules.secrets());
                     // What a cassette cannot hold is told by its entry.
-                    scribe::row(&one).map_err(|why| fault(format!("taken for {format}: entry {number}: {why}")))?;
+                    row::write(&one).map_err(|why| fault(format!("taken for {format}: entry {number}: {why}")))?;
                     taped.push(one);
                 }
             }

@@ -2,7 +2,8 @@
 
 use super::importing;
 use super::progress::Progress;
-use super::scanning::{leaks, refuse_leaks, told};
+use super::readying;
+use super::scanning::{Leak, leaks, refuse_leaks, told};
 use super::sealing::{as_cassette, count, interrupted};
 use super::{Fault, say};
 use crate::config::Config;
@@ -14,6 +15,7 @@ use crate::tape::cassette::Cassette;
 use crate::tape::index::{Index, Origin};
 use crate::tape::mint::Mint;
 use crate::tape::scribe;
+use crate::tape::secrets::Secrets;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -29,8 +31,8 @@ pub fn list(config: &Config) -> Result<String, Fault> {
     let mut text = String::new();
     let mut row = |name: &str, state: String| writeln!(text, "{name:width$}  {state}").expect("a text takes a line");
     for name in &names {
-        match cassettes.load(name) {
-            Ok(cassette) => row(name, count(cassette.entries.len() as u64)),
+        match cassettes.count(name) {
+            Ok(exchanges) => row(name, count(exchanges as u64)),
             Err(fault) => row(name, fault.to_string()),
         }
     }
@@ -177,6 +179,12 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.unwrap_or_else(stem);
     let cassettes = Cassettes::new(config.cassettes.clone());
+    let exists = |name: &str| Ok::<_, Fault>(!force && cassettes.contains(name)?);
+    if !exists(&name)?
+        && let Some(path) = readying::imported(config, file, &cassettes, &name)?
+    {
+        return Ok(format!("imported {} as {}\n", file.display(), path.display()));
+    }
     let text = cassettes::read(file)?;
     let (cassette, told) = if formats::is_cassette(&text) {
         (redacted(file, &cassettes::parse(file, &text)?, config)?, String::new())
@@ -185,7 +193,7 @@ pub fn import(config: &Config, file: &Path, name: Option<String>, force: bool) -
         index(file, cassette.clone())?;
         (cassette, told)
     };
-    if !force && cassettes.contains(&name)? {
+    if exists(&name)? {
         return Err(cassettes::Fault::Exists(cassettes.path(&name)?).into());
     }
     refuse_leaks(&cassettes.path(&name)?, &cassette, config.rules.secrets())?;
@@ -228,10 +236,7 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     }
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
-        let checked = cassettes::load(&path).map_err(Fault::from).and_then(|cassette| {
-            let leaks = leaks(&path, &cassette, config.rules.secrets())?;
-            Ok((index(&path, cassette)?, leaks))
-        });
+        let checked = checked(&path, config.rules.secrets());
         let line = match &checked {
             Ok((index, leaks)) if leaks.is_empty() => {
                 format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(index))
@@ -243,6 +248,16 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
         writeln!(text, "{line}").expect("a text takes a line");
     }
     Ok((text, good))
+}
+
+/// A cassette file made ready, and what should not be in it.
+fn checked(path: &Path, secrets: &Secrets) -> Result<(Index, Vec<Leak>), Fault> {
+    if let Some(large) = readying::checked(path, secrets)? {
+        return Ok(large);
+    }
+    let cassette = cassettes::load(path)?;
+    let leaks = leaks(path, &cassette, secrets)?;
+    Ok((index(path, cassette)?, leaks))
 }
 
 /// What a person should know of a cassette that can be used: which of its ids only the order tells apart.

@@ -7,6 +7,7 @@ mod importing;
 pub mod library;
 mod opening;
 mod progress;
+mod readying;
 pub mod run;
 mod scanning;
 mod sealing;

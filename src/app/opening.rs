@@ -1,6 +1,7 @@
 //! Opens sessions with the files that they need, and seals what they recorded.
 
 use super::progress::Progress;
+use super::readying;
 use super::sealing::{Seal, adds_nothing, discard, exchanges_of, kept, load, resume, seal_take, stand_ins};
 use super::{Fault, complain, say};
 use crate::config::{self, Config};
@@ -261,8 +262,12 @@ impl Deck {
         if let Some(index) = indexes.get(&key) {
             return Ok(Arc::clone(index));
         }
-        let loaded = load(&self.cassettes, &self.config, cassette)?;
-        let index = Arc::new(self.ready(cassette, loaded, seed)?);
+        let large = readying::large(&self.config, cassette, &self.cassettes.path(cassette)?, seed)?;
+        let index = match large {
+            Some(index) => index,
+            None => self.ready(cassette, load(&self.cassettes, &self.config, cassette)?, seed)?,
+        };
+        let index = Arc::new(index);
         for (line, why) in index.idle_rules() {
             say(format!("note: config, line {line}: {why} (in {cassette})"));
         }

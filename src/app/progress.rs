@@ -20,6 +20,20 @@ impl Progress {
         Self(bar.with_message(doing.to_owned()))
     }
 
+    /// A bar for work on a large file.
+    pub(super) fn of_bytes(doing: &str, bytes: u64) -> Self {
+        let target = if super::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent} %, {eta} to go");
+        let style = style.expect("the template is tested").progress_chars("=> ");
+        let bar = ProgressBar::with_draw_target(Some(bytes), target).with_style(style);
+        Self(bar.with_message(doing.to_owned()))
+    }
+
+    /// So many bytes are done.
+    pub(super) fn at(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+
     /// One more is done.
     pub(super) fn step(&self) {
         self.0.inc(1);

@@ -2,7 +2,8 @@
 
 use super::Fault;
 use crate::store::cassettes;
-use crate::tape::cassette::Cassette;
+use crate::tape::cassette::{Cassette, Entry};
+use crate::tape::ids::Ids;
 use crate::tape::secrets::Secrets;
 use crate::tape::{people, redact, scribe};
 use std::path::Path;
@@ -43,19 +44,27 @@ pub(super) fn told(path: &Path, leaks: &[Leak]) -> String {
 pub(super) fn leaks(path: &Path, cassette: &Cassette, secrets: &Secrets) -> Result<Vec<Leak>, Fault> {
     let mut leaks = Vec::new();
     for (number, entry) in (1..).zip(&cassette.entries) {
-        let damaged = |source| cassettes::Fault::Damaged { path: path.to_owned(), source };
-        let exchange = scribe::recorded(entry, &cassette.ids, number).map_err(damaged)?;
-        let found = redact::leaks(&exchange, secrets).into_iter();
-        leaks.extend(found.map(|(place, what)| Leak { exchange: number, place, what, is_person: false }));
-        if cassette.people {
-            let found = people::leaks(&exchange).into_iter();
-            leaks.extend(found.map(|(place, what)| Leak {
-                exchange: number,
-                place,
-                what: what.to_owned(),
-                is_person: true,
-            }));
-        }
+        leaks.extend(leaks_of(path, number, entry, &cassette.ids, cassette.people, secrets)?);
+    }
+    Ok(leaks)
+}
+
+/// What should not be in an exchange of a cassette; `people` is whether that is pseudonymous.
+pub(super) fn leaks_of(
+    path: &Path,
+    number: usize,
+    entry: &Entry,
+    ids: &Ids,
+    people: bool,
+    secrets: &Secrets,
+) -> Result<Vec<Leak>, Fault> {
+    let damaged = |source| cassettes::Fault::Damaged { path: path.to_owned(), source };
+    let exchange = scribe::recorded(entry, ids, number).map_err(damaged)?;
+    let leak = |is_person| move |(place, what)| Leak { exchange: number, place, what, is_person };
+    let mut leaks: Vec<Leak> = redact::leaks(&exchange, secrets).into_iter().map(leak(false)).collect();
+    if people {
+        let found = people::leaks(&exchange).into_iter().map(|(place, what)| (place, what.to_owned()));
+        leaks.extend(found.map(leak(true)));
     }
     Ok(leaks)
 }
@@ -68,7 +77,14 @@ const TOLD: usize = 5;
 /// # Errors
 /// When something is in it that should not be there.
 pub(super) fn refuse_leaks(path: &Path, cassette: &Cassette, secrets: &Secrets) -> Result<(), Fault> {
-    let leaks = leaks(path, cassette, secrets)?;
+    refuse(path, &leaks(path, cassette, secrets)?)
+}
+
+/// Sees that a cassette may be written in which these were found.
+///
+/// # Errors
+/// When there are any.
+pub(super) fn refuse(path: &Path, leaks: &[Leak]) -> Result<(), Fault> {
     if leaks.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! From a take to a cassette: sealed when its recording ends well, kept when it does not, played where none is sealed.
 
-use super::scanning::refuse_leaks;
+use super::progress::Progress;
+use super::scanning::{leaks_of, refuse, refuse_leaks};
 use super::{Fault, complain, say};
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
@@ -9,10 +10,13 @@ use crate::store::people_key;
 use crate::store::takes::{Take, Takes};
 use crate::tape::cassette::Cassette;
 use crate::tape::exchange::{Exchange, Taped};
+use crate::tape::learning::Learner;
 use crate::tape::matching::Rules;
 use crate::tape::people::People;
 use crate::tape::scribe;
 use crate::tape::stand_ins::StandIns;
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Seals a take, unless there is nothing in it, or the recording failed and a cassette of that name stands; and says
@@ -25,12 +29,12 @@ pub(super) fn seal_take(
     failed: bool,
     seal: &Seal<'_>,
 ) -> Result<String, Fault> {
-    let exchanges = match store.read(take) {
+    let order = match store.order(take) {
         // One whose disk is full gives back what it holds when it is opened anew.
         Err(why) if failed => return Ok(format!("{name} was not written, since {why}; {}", kept(store, take, name)?)),
         read => read?,
     };
-    if exchanges.is_empty() {
+    if order.is_empty() {
         store.remove(take)?;
         let as_it_was = if cassettes.contains(name)? {
             format!("{name} stays as it was")
@@ -45,17 +49,19 @@ pub(super) fn seal_take(
         let kept = kept(store, take, name)?;
         return Ok(format!("the recording failed, so {name} stays as it was; {kept}"));
     }
-    let number = exchanges.len() as u64;
-    let cassette = seal.cassette(exchanges);
-    let path = cassettes.path(name)?;
-    refuse_leaks(&path, &cassette, seal.rules.secrets())?;
-    // What cannot be read again must not take the place of the take.
-    Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
-    let replaced = match cassettes.load(name) {
-        Ok(old) => format!(", in place of {}", old.entries.len()),
-        Err(_) => String::new(),
+    let number = order.len() as u64;
+    let replaced = cassettes.count(name).map(|old| format!(", in place of {old}")).unwrap_or_default();
+    let path = if seal.people.is_some() {
+        // Who somebody is may be told by a later exchange, so all of them are looked at together.
+        let cassette = seal.cassette(store.read(take)?);
+        let path = cassettes.path(name)?;
+        refuse_leaks(&path, &cassette, seal.rules.secrets())?;
+        // What cannot be read again must not take the place of the take.
+        Cassette::parse(&cassette.print()).map_err(|source| cassettes::Fault::Damaged { path, source })?;
+        cassettes.write(name, &cassette)?
+    } else {
+        seal.write(store, take, &order, cassettes, name)?
     };
-    let path = cassettes.write(name, &cassette)?;
     if let Err(why) = store.remove(take) {
         // What is sealed is safe; the take that stays only takes room.
         complain(format!("{why}. Take {take} of {name} stays there, though it is sealed"));
@@ -87,6 +93,42 @@ impl Seal<'_> {
             cassette.ids = cassette.ids.without_recorded();
         }
         cassette
+    }
+
+    /// Writes a take as a cassette, one exchange in memory at a time: once to learn their ids, once to write them.
+    fn write(
+        &self,
+        store: &dyn Takes,
+        take: u64,
+        order: &[u64],
+        cassettes: &Cassettes,
+        name: &str,
+    ) -> Result<PathBuf, Fault> {
+        let secrets = self.rules.secrets();
+        let taped =
+            |number: &u64| Ok::<_, Fault>(scribe::tape_exchange(store.exchange(take, *number)?.into_inner(), secrets));
+        let mut learner = Learner::new(self.rules.ids().clone());
+        let progress = Progress::of(&format!("learning the ids of {name}"), order.len());
+        for number in order {
+            let exchange = taped(number)?;
+            learner.study(&exchange);
+            progress.step();
+        }
+        let ids = learner.ids();
+        let (path, progress) = (cassettes.path(name)?, Progress::of(&format!("writing {name}"), order.len()));
+        let (mut writing, mut named, mut leaks) = (cassettes.begin(name)?, HashSet::new(), Vec::new());
+        for (number, exchange) in (1..).zip(order) {
+            let entry = scribe::entry(&taped(exchange)?, &ids);
+            // What cannot be read again must not take the place of the take.
+            let damaged = |source| cassettes::Fault::Damaged { path: path.clone(), source };
+            named.extend(scribe::rows(&entry, &ids, number).map_err(damaged)?);
+            leaks.extend(leaks_of(&path, number, &entry, &ids, false, secrets)?);
+            writing.add(&entry)?;
+            progress.step();
+        }
+        refuse(&path, &leaks)?;
+        let ids = ids.only(&named);
+        Ok(writing.finish(&if self.keep_ids { ids } else { ids.without_recorded() }, false)?)
     }
 }
 

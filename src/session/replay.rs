@@ -51,7 +51,7 @@ impl Player {
     #[must_use]
     pub fn unused(&self) -> Vec<u32> {
         let bindings = self.bindings();
-        self.index.entries().zip(0..).map(|(_, number)| number).filter(|number| bindings.played(*number) == 0).collect()
+        (0..).take(self.index.len()).filter(|number| bindings.played(*number) == 0).collect()
     }
 
     /// What an exchange is called, whose number is counted from 0: its number from 1, method and address.

@@ -1,9 +1,11 @@
 //! The cassette files: found by name, read without a lock, replaced in one step.
 
 use crate::platform;
-use crate::tape::cassette::{self, Cassette};
-use std::fs;
-use std::io;
+use crate::tape::cassette::{self, Cassette, Entry};
+use crate::tape::ids::Ids;
+use crate::tape::streaming::{self, Stream};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek};
 use std::path::{Path, PathBuf};
 
 /// The folder that cassettes are kept in.
@@ -137,6 +139,30 @@ impl Cassettes {
         Ok(path)
     }
 
+    /// How many exchanges a cassette has.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the file is no cassette.
+    pub fn count(&self, name: &str) -> Result<usize, Fault> {
+        let path = self.path(name)?;
+        match File::open(&path).ok().and_then(|file| count(file).ok()) {
+            Some(count) => Ok(count),
+            None => Ok(self.load(name)?.entries.len()),
+        }
+    }
+
+    /// Begins to write a cassette, exchange by exchange.
+    ///
+    /// # Errors
+    /// When no file can be written.
+    pub fn begin(&self, name: &str) -> Result<Writing, Fault> {
+        let path = self.path(name)?;
+        let dir = platform::parent(&path);
+        let begun = fs::create_dir_all(dir).and_then(|()| platform::temporary_file(dir, true));
+        let file = begun.map_err(|source| io_fault(&path, "written", source))?;
+        Ok(Writing { path, file: BufWriter::with_capacity(1 << 18, file), exchanges: 0 })
+    }
+
     /// Removes a cassette.
     ///
     /// # Errors
@@ -150,6 +176,55 @@ impl Cassettes {
             }
             Err(source) => Err(io_fault(&path, "removed", source)),
         }
+    }
+}
+
+/// Counts the exchanges of a cassette that is as this program writes it.
+fn count(file: File) -> Result<usize, streaming::Fault> {
+    let (mut stream, _) = Stream::open(file)?;
+    let mut count = 0;
+    while stream.next_entry()?.is_some() {
+        count += 1;
+    }
+    stream.finish().map(|_| count)
+}
+
+/// A cassette that is being written: its exchanges first, aside, since only then it is known which ids they name.
+#[derive(Debug)]
+pub struct Writing {
+    path: PathBuf,
+    file: BufWriter<tempfile::NamedTempFile>,
+    exchanges: usize,
+}
+
+impl Writing {
+    /// Adds the next exchange.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, entry: &Entry) -> Result<(), Fault> {
+        let written = cassette::write_entry(&mut self.file, entry, self.exchanges);
+        written.map_err(|source| io_fault(&self.path, "written", source))?;
+        self.exchanges += 1;
+        Ok(())
+    }
+
+    /// Writes the whole in one step: whatever happens, the file holds the old cassette or the new.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(self, ids: &Ids, people: bool) -> Result<PathBuf, Fault> {
+        let Self { path, file, exchanges } = self;
+        let written = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|mut aside| {
+            aside.rewind()?;
+            platform::replace_file(&path, |file| {
+                cassette::write_head(file, ids, people)?;
+                io::copy(&mut aside, file)?;
+                cassette::write_end(file, exchanges)
+            })
+        });
+        written.map_err(|source| io_fault(&path, "written", source))?;
+        Ok(path)
     }
 }
 

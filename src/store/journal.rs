@@ -4,11 +4,11 @@ use super::committer::{Append, Committer, Order};
 use super::counts::{count_file, read_count};
 use super::engine::{self, guarded};
 use super::format;
-use super::rows::{framed, row_number, take_number, unframed};
+use super::rows::{framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
-use crate::tape::scribe;
+use crate::tape::row;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -142,6 +142,10 @@ impl Journal {
         done.recv().map_err(|_| Fault::Closed)?
     }
 
+    fn broken(&self, take: u64, number: u64, why: &str) -> Fault {
+        self.damaged(format!("in take {take} exchange {} {why}", number + 1))
+    }
+
     fn damaged(&self, why: impl Into<String>) -> Fault {
         Fault::Damaged { path: self.path.clone(), why: why.into() }
     }
@@ -157,7 +161,7 @@ impl Takes for Journal {
     ) -> Result<u64, Fault> {
         let take = TakeRow { cassette: cassette.to_owned(), started, copied: exchanges.len() as u64, beside };
         let take = serde_json::to_vec(&take).expect("a take prints to memory");
-        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &scribe::row(exchange)?));
+        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &row::write(exchange)?));
         let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
         let (rows, takes) = (rows.map_err(Fault::Unkeepable)?, self.takes.clone());
         self.between_commits(move |committer| committer.begin(&takes, take, &rows))
@@ -165,7 +169,7 @@ impl Takes for Journal {
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
         let (sender, receipt) = oneshot::channel();
-        let row = match scribe::row(exchange) {
+        let row = match row::write(exchange) {
             Ok(row) => framed(arrival, &row),
             Err(why) => {
                 // Whoever waits for the receipt has it before it can be dropped.
@@ -201,35 +205,46 @@ impl Takes for Journal {
         rows.into_iter().map(take).collect()
     }
 
-    fn read(&self, take: u64) -> Result<Vec<Taped<Exchange>>, Fault> {
-        let pieces = guarded(&self.path, "read", || {
-            self.rows.scan_prefix(take.to_be_bytes()).collect::<sled::Result<Vec<_>>>()
-        })?;
-        let mut framed: Vec<Vec<u8>> = Vec::new();
-        for (key, piece) in pieces {
-            match row_number(&key) {
-                Some(number) if number == framed.len() as u64 => framed.push(piece.to_vec()),
-                Some(number) if number + 1 == framed.len() as u64 => {
-                    framed.last_mut().expect("one more than none").extend_from_slice(&piece);
-                }
-                _ => return Err(self.damaged(format!("in take {take} exchange {} is missing", framed.len() + 1))),
-            }
-        }
+    fn order(&self, take: u64) -> Result<Vec<u64>, Fault> {
         let acknowledged = read_count(&count_file(&self.path, take)).map_err(|why| self.damaged(why))?.unwrap_or(0);
-        let mut rows = Vec::new();
-        for (row, number) in framed.iter().zip(0..) {
-            let broken = |why: &str| self.damaged(format!("in take {take} exchange {} {why}", number + 1));
-            let Some((arrival, row)) = unframed(row) else {
-                if number >= acknowledged {
-                    // A crash cut it short before anyone was told that it is kept.
-                    break;
+        let (mut arrivals, mut row) = (Vec::new(), Vec::new());
+        let mut pieces = self.rows.scan_prefix(take.to_be_bytes());
+        loop {
+            let piece = guarded(&self.path, "read", || pieces.next().transpose())?;
+            let number = piece.as_ref().and_then(|(key, _)| row_number(key));
+            let last = arrivals.len() as u64;
+            match &piece {
+                Some((_, piece)) if !row.is_empty() && number == Some(last) => {
+                    row.extend_from_slice(piece);
+                    continue;
                 }
-                return Err(broken("is not what was written"));
-            };
-            rows.push((arrival, scribe::from_row(row).map_err(|why| broken(&why))?));
+                _ if row.is_empty() => {}
+                _ => match unframed(&row) {
+                    Some((arrival, _)) => arrivals.push((arrival, last)),
+                    // A crash cut it short before anyone was told that it is kept.
+                    None if last >= acknowledged => break,
+                    None => return Err(self.broken(take, last, "is not what was written")),
+                },
+            }
+            let Some((_, piece)) = piece else { break };
+            if number != Some(arrivals.len() as u64) {
+                return Err(self.damaged(format!("in take {take} exchange {} is missing", arrivals.len() + 1)));
+            }
+            row.clear();
+            row.extend_from_slice(&piece);
         }
-        rows.sort_by_key(|(arrival, _)| *arrival);
-        Ok(rows.into_iter().map(|(_, exchange)| exchange).collect())
+        arrivals.sort_by_key(|(arrival, _)| *arrival);
+        Ok(arrivals.into_iter().map(|(_, number)| number).collect())
+    }
+
+    fn exchange(&self, take: u64, number: u64) -> Result<Taped<Exchange>, Fault> {
+        let from = row_key(take, number, 0);
+        let row = guarded(&self.path, "read", || {
+            let pieces = self.rows.scan_prefix(&from[..16]).values();
+            pieces.collect::<sled::Result<Vec<_>>>().map(|pieces| pieces.concat())
+        })?;
+        let (_, row) = unframed(&row).ok_or_else(|| self.broken(take, number, "is not what was written"))?;
+        row::read(row).map_err(|why| self.broken(take, number, &why))
     }
 
     fn remove(&self, take: u64) -> Result<(), Fault> {
@@ -252,7 +267,7 @@ impl Drop for Journal {
 fn is_anothers(path: &Path) -> bool {
     let holds = |name: &str| path.join(name).exists();
     let empty = fs::read_dir(path).map_or(true, |mut files| files.next().is_none());
-    !empty && !holds("sled") && !holds("lock")
+    !empty && !holds("sled") && !holds("lock") && !holds("index")
 }
 
 /// Takes the lock of a store. It ends with the process, however that ends.
@@ -278,6 +293,7 @@ fn lock(path: &Path) -> Result<File, Fault> {
 mod tests {
     use super::*;
     use crate::tape::exchange::{Headers, Request, Response};
+    use crate::tape::scribe;
 
     fn exchange(body: &str) -> Taped<Exchange> {
         let exchange = Exchange {

@@ -5,6 +5,7 @@ mod committer;
 mod counts;
 pub mod engine;
 mod format;
+pub mod indexes;
 pub mod journal;
 pub mod people_key;
 mod rows;

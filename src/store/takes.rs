@@ -64,11 +64,25 @@ pub trait Takes: Send + Sync + std::fmt::Debug {
     /// When the store cannot be read.
     fn takes(&self) -> Result<Vec<Take>, Fault>;
 
+    /// The numbers by which the exchanges of a take are read, by arrival.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a row is damaged.
+    fn order(&self, take: u64) -> Result<Vec<u64>, Fault>;
+
+    /// An exchange of a take, by its number.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the row is damaged.
+    fn exchange(&self, take: u64, number: u64) -> Result<Taped<Exchange>, Fault>;
+
     /// The exchanges of a take, by arrival.
     ///
     /// # Errors
     /// When the store cannot be read, or a row is damaged.
-    fn read(&self, take: u64) -> Result<Vec<Taped<Exchange>>, Fault>;
+    fn read(&self, take: u64) -> Result<Vec<Taped<Exchange>>, Fault> {
+        self.order(take)?.into_iter().map(|number| self.exchange(take, number)).collect()
+    }
 
     /// Removes a take.
     ///

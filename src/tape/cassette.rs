@@ -173,34 +173,60 @@ impl Cassette {
     /// # Errors
     /// When the writer fails.
     pub fn write(&self, mut writer: impl io::Write) -> io::Result<()> {
-        let people = self.people.then_some(People::Pseudonym);
-        let ids: BTreeMap<&Placeholder, &str> = self.ids.iter().collect();
-        let file = Printed { graphdeck: VERSION, people, ids, exchanges: &self.entries };
-        serde_json::to_writer_pretty(&mut writer, &file)?;
-        writer.write_all(b"\n")
+        write_head(&mut writer, &self.ids, self.people)?;
+        for (entry, number) in self.entries.iter().zip(0..) {
+            write_entry(&mut writer, entry, number)?;
+        }
+        write_end(&mut writer, self.entries.len())
     }
 }
 
-#[derive(Serialize)]
-struct Printed<'a> {
-    graphdeck: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    people: Option<People>,
-    ids: BTreeMap<&'a Placeholder, &'a str>,
-    exchanges: &'a [Entry],
+/// Writes what stands in a cassette file before its exchanges.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write_head(writer: &mut impl io::Write, ids: &Ids, people: bool) -> io::Result<()> {
+    write!(writer, "{{\n  \"graphdeck\": {VERSION},\n")?;
+    if people {
+        writer.write_all(b"  \"people\": \"pseudonym\",\n")?;
+    }
+    writer.write_all(b"  \"ids\": {")?;
+    for ((placeholder, value), number) in ids.iter().zip(0u32..) {
+        let comma = if number == 0 { "" } else { "," };
+        write!(writer, "{comma}\n    \"{placeholder}\": {}", serde_json::Value::from(value))?;
+    }
+    let end = if ids.is_empty() { "" } else { "\n  " };
+    write!(writer, "{end}}},\n  \"exchanges\": [")
+}
+
+/// Writes an exchange of a cassette file, of which so many stand before it.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write_entry(writer: &mut impl io::Write, entry: &Entry, before: usize) -> io::Result<()> {
+    let printed = serde_json::to_vec_pretty(entry)?;
+    let mut comma = if before == 0 { &b""[..] } else { b"," };
+    for line in printed.split(|byte| *byte == b'\n') {
+        writer.write_all(std::mem::take(&mut comma))?;
+        writer.write_all(b"\n    ")?;
+        writer.write_all(line)?;
+    }
+    Ok(())
+}
+
+/// Writes what stands in a cassette file after its exchanges.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write_end(writer: &mut impl io::Write, exchanges: usize) -> io::Result<()> {
+    writer.write_all(if exchanges == 0 { b"]\n}\n" } else { b"\n  ]\n}\n" })
 }
 
 /// What a cassette claims of the people in it.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum People {
     Pseudonym,
-}
-
-impl Serialize for Placeholder {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 impl<'de> Deserialize<'de> for Placeholder {

@@ -3,9 +3,9 @@
 use super::bindings::Bindings;
 use super::id::Id;
 use super::ids::Row;
-use super::index::{Group, Groups, Index, Slot};
-use super::matching::{Key, Reading, Shape, Token};
-use std::collections::HashMap;
+use super::index::{Index, LITERAL, Slot};
+use super::matching::{Reading, Shape, Token};
+use super::shapes::Shapes;
 
 /// The exchange that answers, and how its ids stand in the live request.
 #[derive(Debug)]
@@ -16,10 +16,17 @@ pub(super) struct Choice {
     pub(super) ignored: bool,
 }
 
-impl Group {
-    /// Whether any of it was played: they are played in order, so the first tells for all.
-    fn is_begun(&self, bindings: &Bindings) -> bool {
-        bindings.played(self.exchanges[0]) > 0
+/// The groups of one shape.
+#[derive(Clone, Copy)]
+struct Groups<'a> {
+    shapes: &'a Shapes,
+    shape: u32,
+}
+
+impl Groups<'_> {
+    /// Whether any exchange of a group was played: they are played in order, so the first tells for all.
+    fn is_begun(self, group: u32, bindings: &Bindings) -> bool {
+        bindings.played(self.shapes.exchanges(group)[0]) > 0
     }
 }
 
@@ -32,47 +39,48 @@ impl Index {
 
     fn choose_in(
         &self,
-        shapes: &HashMap<Key, Groups>,
-        shape: Shape<'_>,
+        shapes: &Shapes,
+        live: Shape<'_>,
         reading: &Reading,
         bindings: &mut Bindings,
         ignored: bool,
     ) -> Option<Choice> {
-        let groups = shapes.get(&shape.key)?;
-        let group = self.settled(groups, shape, bindings).or_else(|| self.nearest(groups, shape, bindings))?;
+        let shape = shapes.find(live.key)?;
+        let groups = Groups { shapes, shape };
+        let group = self.settled(groups, live, bindings).or_else(|| self.nearest(groups, live, bindings))?;
         let request = reading.very_request();
-        let unplayed = group.exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
-        let exchange = *unplayed.or(group.exchanges.last())?;
-        let bound = group.slots.iter().zip(shape.tokens).filter_map(|(slot, token)| match slot {
-            Slot::Id(row) => Some((*row, token.clone())),
-            Slot::Literal(_) => None,
-        });
+        let exchanges = shapes.exchanges(group);
+        let unplayed = exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
+        let exchange = *unplayed.or(exchanges.last())?;
+        let filled = shapes.filling(shape, group).iter().zip(live.tokens);
+        let bound = filled.filter(|(filled, _)| *filled & LITERAL == 0).map(|(row, token)| (*row, token.clone()));
         Some(Choice { exchange, bound: bound.collect(), ignored })
     }
 
     /// The group for the ids as they are known so far, if there is one: found without a search.
-    fn settled<'a>(&self, groups: &'a Groups, shape: Shape<'_>, bindings: &Bindings) -> Option<&'a Group> {
-        let slot = |token: &Token| {
+    fn settled(&self, groups: Groups<'_>, live: Shape<'_>, bindings: &Bindings) -> Option<u32> {
+        let filled = |token: &Token| {
             let row = self.settled_row(&token.id, bindings).or_else(|| self.recorded_row(&token.id));
-            row.map_or_else(|| Slot::Literal(token.id.clone()), Slot::Id)
+            row.or_else(|| self.literals.find(&token.id).map(|number| LITERAL | number))
         };
-        let slots: Vec<Slot> = shape.tokens.iter().map(slot).collect();
-        groups.by_slots.get(&slots).map(|&at| &groups.groups[at])
+        let filling: Vec<u32> = live.tokens.iter().map(filled).collect::<Option<_>>()?;
+        groups.shapes.group(groups.shape, &filling)
     }
 
     /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
-    fn nearest<'a>(&self, groups: &'a Groups, shape: Shape<'_>, bindings: &mut Bindings) -> Option<&'a Group> {
-        let groups = &groups.groups;
-        let mut begin = *bindings.begin(shape.key);
-        while groups.get(begin).is_some_and(|group| group.is_begun(bindings)) {
-            begin += 1;
+    fn nearest(&self, groups: Groups<'_>, live: Shape<'_>, bindings: &mut Bindings) -> Option<u32> {
+        let all = groups.shapes.groups(groups.shape);
+        let mut begun = u32::try_from(*bindings.begin(live.key)).unwrap_or(u32::MAX);
+        while all.start + begun < all.end && groups.is_begun(all.start + begun, bindings) {
+            begun += 1;
         }
-        *bindings.begin(shape.key) = begin;
-        let fresh = self.best(groups[begin..].iter().filter(|group| !group.is_begun(bindings)), shape, bindings);
+        *bindings.begin(live.key) = begun as usize;
+        let unplayed = (all.start + begun..all.end).filter(|group| !groups.is_begun(*group, bindings));
+        let fresh = self.best(groups, unplayed, live, bindings);
         if fresh.is_some_and(|(new, _)| new <= 1) {
             return fresh.map(|(_, group)| group);
         }
-        let worn = self.best(groups.iter().filter(|group| group.is_begun(bindings)), shape, bindings);
+        let worn = self.best(groups, all.filter(|group| groups.is_begun(*group, bindings)), live, bindings);
         match (fresh, worn) {
             (Some((new, fresh)), Some((least, _))) if new <= least => Some(fresh),
             (fresh, worn) => worn.or(fresh).map(|(_, group)| group),
@@ -81,15 +89,18 @@ impl Index {
 
     /// The first group that fits with the fewest new bindings. One is as few as there can be, since a group that needs
     /// none was looked up before: so the search seldom goes far.
-    fn best<'a>(
+    fn best(
         &self,
-        groups: impl Iterator<Item = &'a Group>,
-        shape: Shape<'_>,
+        groups: Groups<'_>,
+        among: impl Iterator<Item = u32>,
+        live: Shape<'_>,
         bindings: &Bindings,
-    ) -> Option<(usize, &'a Group)> {
-        let mut best: Option<(usize, &Group)> = None;
-        for group in groups {
-            let Some(new) = self.fit(&group.slots, shape.tokens, bindings) else { continue };
+    ) -> Option<(usize, u32)> {
+        let settled: Vec<Option<Row>> = live.tokens.iter().map(|token| self.settled_row(&token.id, bindings)).collect();
+        let mut best: Option<(usize, u32)> = None;
+        for group in among {
+            let filling = groups.shapes.filling(groups.shape, group);
+            let Some(new) = self.fit(filling, live.tokens, &settled) else { continue };
             if best.is_none_or(|(least, _)| new < least) {
                 best = Some((new, group));
             }
@@ -100,11 +111,11 @@ impl Index {
         best
     }
 
-    /// The number of new bindings by which live ids fill the slots, or `None` when they cannot.
-    fn fit(&self, slots: &[Slot], tokens: &[Token], bindings: &Bindings) -> Option<usize> {
+    /// The number of new bindings by which live ids fill the blanks, or `None` when they cannot.
+    fn fit(&self, filling: &[u32], tokens: &[Token], settled: &[Option<Row>]) -> Option<usize> {
         let mut new = 0;
-        for (slot, token) in slots.iter().zip(tokens) {
-            new += usize::from(self.fills(slot, &token.id, self.settled_row(&token.id, bindings))?);
+        for ((filled, token), settled) in filling.iter().zip(tokens).zip(settled) {
+            new += usize::from(self.fills(&self.slot(*filled), &token.id, *settled)?);
         }
         Some(new)
     }
@@ -140,6 +151,6 @@ impl Index {
 
     /// Whether an id was sealed by another mint: another seed, or another cassette.
     pub(super) fn is_foreign(&self, row: Row, live: &Id) -> bool {
-        self.minters[row as usize].is_some() && matches!(live, Id::Guid(guid) if guid.is_version_8())
+        self.minter(row).is_some() && matches!(live, Id::Guid(guid) if guid.is_version_8())
     }
 }

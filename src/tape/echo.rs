@@ -8,6 +8,7 @@ use super::ids::Row;
 use super::matching::{Key, Varying};
 use super::place::{self, Place};
 use super::template::Template;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -17,7 +18,7 @@ use std::ops::Range;
 const DEPTH: usize = 100;
 
 /// A value of an answer that repeats what a request said at an ignored place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Echo {
     /// The value as it stands in the recorded answer.
     pub recorded: String,
@@ -26,7 +27,7 @@ pub struct Echo {
 }
 
 /// Which request said what an answer repeats.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// The one that is answered, at this place.
     Own(Place),
@@ -35,7 +36,7 @@ pub enum Source {
 }
 
 /// What a request said of an entity in the recording; `I` is the entity's id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<I> {
     id: I,
     name: String,

@@ -7,7 +7,10 @@ use super::spelling::{self, Case, Spelling};
 use super::stand_ins;
 use super::surroundings::Surroundings;
 use super::template::{Placeholder, Writer};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use super::values::Values;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 /// The row of an id in [`Ids`].
 pub type Row = u32;
@@ -15,11 +18,19 @@ pub type Row = u32;
 /// The ids of a cassette: each one's placeholder and the value that it had in the recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
-    rows: Vec<(Placeholder, String)>,
-    by_id: HashMap<Id, Row>,
+    pub(super) runs: Vec<Run>,
+    pub(super) values: Values,
     lexicon: Lexicon,
-    by_name: HashMap<Placeholder, Row>,
     fields: Vec<String>,
+}
+
+/// Rows whose placeholders have one name, and numbers without a gap: a table has few of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    name: String,
+    /// The first number, and its row.
+    number: u32,
+    row: Row,
 }
 
 /// Why a table of ids cannot be used.
@@ -46,24 +57,51 @@ impl Ids {
     /// When a value is empty, has a placeholder in it, or stands there twice.
     pub fn new(table: BTreeMap<Placeholder, String>) -> Result<Self, Fault> {
         let mut ids = Self::default();
-        for (placeholder, value) in table {
-            if value.is_empty() {
-                return Err(Fault::Empty(placeholder));
-            }
-            if value.contains("{{") {
-                return Err(Fault::Nested(placeholder, value));
-            }
-            let id = Id::of(&value);
-            if let Some(&row) = ids.by_id.get(&id) {
-                return Err(Fault::Twice(ids.placeholder(row).clone(), placeholder, value));
-            }
-            let row = Row::try_from(ids.rows.len()).expect("a table of ids has fewer than 2^32 rows");
-            ids.lexicon.add(&id);
-            ids.by_id.insert(id, row);
-            ids.by_name.insert(placeholder.clone(), row);
-            ids.rows.push((placeholder, value));
-        }
+        table.into_iter().try_for_each(|(placeholder, value)| ids.push(placeholder, &value))?;
+        ids.settle();
         Ok(ids)
+    }
+
+    /// Adds the next row of a table, which must come in the order of placeholders.
+    ///
+    /// # Errors
+    /// When the value is empty, has a placeholder in it, or stands there already.
+    pub(super) fn push(&mut self, placeholder: Placeholder, value: &str) -> Result<(), Fault> {
+        if value.is_empty() {
+            return Err(Fault::Empty(placeholder));
+        }
+        if value.contains("{{") {
+            return Err(Fault::Nested(placeholder, value.to_owned()));
+        }
+        let row = match self.values.add(value) {
+            Ok(row) => row,
+            Err(row) => return Err(Fault::Twice(self.placeholder(row), placeholder, value.to_owned())),
+        };
+        let next = |run: &Run| run.number.checked_add(row - run.row);
+        let goes_on =
+            self.runs.last().is_some_and(|run| run.name == placeholder.name && next(run) == Some(placeholder.number));
+        if !goes_on {
+            self.runs.push(Run { name: placeholder.name, number: placeholder.number, row });
+        }
+        Ok(())
+    }
+
+    /// Makes a table ready that has all its rows.
+    pub(super) fn settle(&mut self) {
+        self.values.shrink();
+        self.values.plain_texts().for_each(|text| self.lexicon.add(&Id::of(text)));
+    }
+
+    /// The last placeholder that was pushed.
+    pub(super) fn last(&self) -> Option<Placeholder> {
+        self.len().checked_sub(1).map(|row| self.placeholder(Row::try_from(row).expect("rows are counted so")))
+    }
+
+    /// A table from its parts, as they were written down.
+    pub(super) fn of_parts(runs: Vec<Run>, values: Values) -> Self {
+        let mut ids = Self { runs, values, ..Self::default() };
+        ids.values.plain_texts().for_each(|text| ids.lexicon.add(&Id::of(text)));
+        ids
     }
 
     /// The same table, for messages that have ids in members of these names too.
@@ -75,49 +113,64 @@ impl Ids {
     /// The same table with these rows only.
     #[must_use]
     pub fn only(&self, rows: &HashSet<Row>) -> Self {
-        let kept = (0..).zip(&self.rows).filter(|(row, _)| rows.contains(row));
-        Self::new(kept.map(|(_, named)| named.clone()).collect()).expect("a part of a good table is one")
+        let kept = (0..).zip(self.iter()).filter(|(row, _)| rows.contains(row));
+        let mut ids = Self::default();
+        for (_, (placeholder, value)) in kept {
+            ids.push(placeholder, &value).expect("a part of a good table is one");
+        }
+        ids.settle();
+        ids
     }
 
     /// The number of ids.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.values.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// Every id, in the order of the table.
-    pub fn iter(&self) -> impl Iterator<Item = (&Placeholder, &str)> {
-        self.rows.iter().map(|(placeholder, value)| (placeholder, value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (Placeholder, Cow<'_, str>)> {
+        let rows = 0..Row::try_from(self.len()).expect("rows are counted so");
+        rows.map(|row| (self.placeholder(row), self.recorded(row)))
     }
 
     /// The name of a row.
+    ///
+    /// # Panics
+    /// When there is no such row.
     #[must_use]
-    pub fn placeholder(&self, row: Row) -> &Placeholder {
-        &self.rows[row as usize].0
+    pub fn placeholder(&self, row: Row) -> Placeholder {
+        let run = &self.runs[self.runs.partition_point(|run| run.row <= row) - 1];
+        Placeholder { name: run.name.clone(), number: run.number + (row - run.row) }
     }
 
     /// The value of a row in the recording, as it was first spelled there.
     #[must_use]
-    pub fn recorded(&self, row: Row) -> &str {
-        &self.rows[row as usize].1
+    pub fn recorded(&self, row: Row) -> Cow<'_, str> {
+        self.values.text(row)
     }
 
     /// The row of a name.
     #[must_use]
     pub fn row(&self, placeholder: &Placeholder) -> Option<Row> {
-        self.by_name.get(placeholder).copied()
+        let Placeholder { name, number } = placeholder;
+        let after = self.runs.partition_point(|run| (&run.name, run.number) <= (name, *number));
+        let run = self.runs[..after].last().filter(|run| run.name == *name)?;
+        let row = run.row.checked_add(number - run.number)?;
+        let end = self.runs.get(after).map_or(self.len(), |next| next.row as usize);
+        ((row as usize) < end).then_some(row)
     }
 
     /// The row whose recorded value `id` is.
     #[must_use]
     pub fn find(&self, id: &Id) -> Option<Row> {
-        self.by_id.get(id).copied()
+        self.values.find(id)
     }
 
     /// The ids that are found wherever they stand.
@@ -132,15 +185,15 @@ impl Ids {
     pub fn without_recorded(&self) -> Self {
         let mut table: BTreeMap<Placeholder, String> = BTreeMap::new();
         let mut used = HashSet::new();
-        for (placeholder, value) in &self.rows {
+        for (placeholder, value) in self.iter() {
             let mut stand_ins = (0u32..).map(|attempt| {
                 let mut origin = blake3::Hasher::new_derive_key("graphdeck 2026 ids left out");
                 origin.update(placeholder.to_string().as_bytes()).update(&attempt.to_le_bytes());
-                stand_in(value, attempt / 64, &origin)
+                stand_in(&value, attempt / 64, &origin)
             });
             let text =
                 stand_ins.find(|text| used.insert(Id::of(text))).expect("the texts grow longer as they are tried");
-            table.insert(placeholder.clone(), text);
+            table.insert(placeholder, text);
         }
         Self::new(table).expect("stand-ins are neither empty nor there twice")
     }
@@ -162,7 +215,7 @@ impl Ids {
             from = range.start;
             // An id that is written in a way of its own stays as it is: a placeholder would not give it back.
             if let Some(spelling) = self.spelling(row, &text[range.clone()], &surroundings) {
-                writer.id(self.placeholder(row), &spelling);
+                writer.id(&self.placeholder(row), &spelling);
                 surroundings.pass_id();
                 from = range.end;
             }
@@ -174,14 +227,14 @@ impl Ids {
     /// How the id of a row is spelled that is written so, in these surroundings.
     fn spelling(&self, row: Row, written: &str, surroundings: &Surroundings) -> Option<Spelling> {
         let recorded = self.recorded(row);
-        if let Some(case) = Case::of(written, recorded) {
+        if let Some(case) = Case::of(written, &recorded) {
             let plain = spelling::encode(written, &surroundings.codings()) == written;
             return Some(Spelling { case, codings: (!plain).then(Vec::new) });
         }
-        if spelling::encode(recorded, &surroundings.codings()) == written {
+        if spelling::encode(&recorded, &surroundings.codings()) == written {
             return Some(Spelling::default());
         }
-        Some(Spelling { case: Case::Same, codings: Some(spelling::codings(recorded, written)?) })
+        Some(Spelling { case: Case::Same, codings: Some(spelling::codings(&recorded, written)?) })
     }
 }
 

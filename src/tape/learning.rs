@@ -4,12 +4,14 @@ use super::exchange::Exchange;
 use super::graph;
 use super::guid;
 use super::id::Id;
+use super::ids::Ids;
 use super::lexicon;
 use super::stand_ins;
 use super::template::Placeholder;
+use super::values::Values;
 use super::walk::{self, IdPlaces, Place, PlacePattern, Step};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Learns from exchanges, taken in recorded order, which of their strings are ids.
 ///
@@ -18,8 +20,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// a whole. Any other GUID or text is left as it is.
 #[derive(Debug, Default)]
 pub struct Learner {
-    first_seen: HashMap<Id, (usize, String)>,
-    collections: HashMap<Id, String>,
+    /// What may be an id, numbered in order of first appearance, and for each that is one the number of its collection.
+    seen: Values,
+    collections: Vec<Option<u16>>,
+    names: Vec<String>,
     places: IdPlaces,
     never: HashSet<Id>,
 }
@@ -62,45 +66,63 @@ impl Learner {
     }
 
     /// The table of all that was learnt, numbered in order of first appearance.
+    ///
+    /// # Panics
+    /// Never: what is learnt has a value, and each value once.
     #[must_use]
-    pub fn table(self) -> BTreeMap<Placeholder, String> {
-        let mut learnt: Vec<_> = self
-            .collections
-            .into_iter()
-            .filter(|(id, _)| !self.never.contains(id))
-            .filter_map(|(id, name)| Some((self.first_seen.get(&id)?.clone(), name)))
-            .collect();
-        learnt.sort_unstable();
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        learnt
-            .into_iter()
-            .map(|((_, spelled), name)| {
-                let number = numbers.entry(name.clone()).or_default();
-                *number += 1;
-                (Placeholder { name, number: *number }, spelled)
-            })
-            .collect()
+    pub fn ids(self) -> Ids {
+        let mut of_name: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for (collection, seen) in self.collections.iter().zip(0..) {
+            if let Some(name) = collection
+                && (self.never.is_empty() || !self.never.contains(&self.seen.id(seen)))
+            {
+                of_name.entry(&self.names[usize::from(*name)]).or_default().push(seen);
+            }
+        }
+        let mut ids = Ids::default();
+        for (name, learnt) in of_name {
+            for (seen, number) in learnt.into_iter().zip(1..) {
+                let placeholder = Placeholder { name: name.to_owned(), number };
+                ids.push(placeholder, &self.seen.text(seen)).expect("what is learnt has a value, and each value once");
+            }
+        }
+        ids.settle();
+        ids.with_fields(self.places.also.iter().filter_map(PlacePattern::member).collect())
     }
 
     fn see(&mut self, text: &str) {
         for (range, guid) in guid::tokens(text) {
-            self.note(Id::Guid(guid), &text[range]);
+            let seen = self.note(&text[range]);
             if self.places.people && stand_ins::is_guid(guid) {
-                self.collections.entry(Id::Guid(guid)).or_insert_with(|| "users".to_owned());
+                self.collect(seen, "users");
             }
         }
         if self.places.people {
             for (_, value) in stand_ins::texts(text) {
                 let collection = if stand_ins::is_name(&value) { "names" } else { "people" };
-                self.note(Id::of(&value), &value);
-                self.collections.entry(Id::of(&value)).or_insert_with(|| collection.to_owned());
+                let seen = self.note(&value);
+                self.collect(seen, collection);
             }
         }
     }
 
-    fn note(&mut self, id: Id, spelled: &str) {
-        let order = self.first_seen.len();
-        self.first_seen.entry(id).or_insert_with(|| (order, spelled.to_owned()));
+    fn note(&mut self, spelled: &str) -> u32 {
+        let added = self.seen.add(spelled);
+        self.collections.extend(added.is_ok().then_some(None));
+        added.unwrap_or_else(|same| same)
+    }
+
+    /// Learns that what was seen is an id of a collection, if it is of none yet.
+    fn collect(&mut self, seen: u32, collection: &str) {
+        let of = &mut self.collections[seen as usize];
+        if of.is_none() {
+            let number = self.names.iter().position(|name| name == collection).unwrap_or_else(|| {
+                self.names.push(collection.to_owned());
+                self.names.len() - 1
+            });
+            // Beyond 65,536 collections what is learnt is an id all the same, of the last of them.
+            *of = Some(u16::try_from(number).unwrap_or(u16::MAX));
+        }
     }
 
     fn see_body(&mut self, body: &[u8]) {
@@ -114,9 +136,9 @@ impl Learner {
         if text.contains("{{") {
             return;
         }
-        for (range, id) in lexicon::in_key(text, &[]) {
-            self.note(id.clone(), &text[range]);
-            self.collections.entry(id).or_insert_with(|| placeholder_name(collection));
+        for (range, _) in lexicon::in_key(text, &[]) {
+            let seen = self.note(&text[range]);
+            self.collect(seen, &placeholder_name(collection));
         }
     }
 
@@ -216,7 +238,7 @@ mod tests {
     fn learn(exchanges: &[Exchange]) -> Vec<String> {
         let mut learner = Learner::new(IdPlaces::default());
         exchanges.iter().for_each(|e| learner.study(e));
-        learner.table().into_iter().map(|(p, value)| format!("{p} {value}")).collect()
+        learner.ids().iter().map(|(p, value)| format!("{p} {value}")).collect()
     }
 
     #[test]
@@ -261,7 +283,7 @@ mod tests {
         let body = format!(r#"{{"id":"{STATUS}","policy":"Default.Policy","of":{{"tenant":"{USER}"}}}}"#);
         let mut learner = Learner::new(places);
         learner.study(&exchange(&format!("/beta/users/{USER}"), "", 200, &[], &body));
-        let learnt: Vec<_> = learner.table().into_iter().map(|(p, value)| format!("{p} {value}")).collect();
+        let learnt: Vec<_> = learner.ids().iter().map(|(p, value)| format!("{p} {value}")).collect();
         assert_eq!(learnt, ["policy.1 Default.Policy".to_owned(), format!("users.1 {STATUS}")]);
     }
 

@@ -9,11 +9,12 @@ use super::route::Route;
 use super::secrets::Secrets;
 use super::stand_ins::StandIns;
 use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
+use serde::{Deserialize, Serialize};
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key(pub [u8; 16]);
 
 impl Key {
@@ -235,7 +236,7 @@ pub struct Reading {
 }
 
 /// A value at a place that need not be equal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Varying {
     /// Where.
     pub place: Place,

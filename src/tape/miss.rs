@@ -175,7 +175,7 @@ fn compared(miss: Miss, index: &Index, unanswered: &Unanswered) -> Miss {
 fn nearest(index: &Index, unanswered: &Unanswered) -> Vec<Near> {
     let live = &unanswered.live;
     let candidates = index.near(live.address);
-    let apart = |exchange: u32| differences::distance(&index.exchanges[exchange as usize].marks, &live.marks);
+    let apart = |exchange: u32| differences::distance(&index.exchange(exchange).marks, &live.marks);
     let mut ranked: Vec<(usize, u32)> = candidates.into_iter().map(|exchange| (apart(exchange), exchange)).collect();
     ranked.sort_unstable();
     let rank = |found: &Differences| (found.len(), found.first.iter().all(|found| found.id.is_none()));
@@ -205,7 +205,7 @@ fn with_whole_path(mut near: Near, got: String) -> Near {
 }
 
 fn near(index: &Index, exchange: u32, differences: Differences) -> Near {
-    let request = &index.entries[exchange as usize].request;
+    let request = index.exchange(exchange).request();
     let request = format!("{} {}", request.method, request.url);
     Near { exchange: exchange as usize + 1, request, differences }
 }

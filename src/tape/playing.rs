@@ -4,7 +4,7 @@ use super::bindings::Bindings;
 use super::choosing::Choice;
 use super::differences::Live;
 use super::exchange::{Request, Response, Taped};
-use super::index::Index;
+use super::index::{HEARD, Index, READS};
 use super::lexicon::Lexicon;
 use super::matching::{Key, Reading, Repeat, Varying};
 use super::miss::{Played, Unanswered};
@@ -61,7 +61,7 @@ fn find(
     let choice = index.choose(reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
     let plays = bindings.plays(reading.very_request(), choice.exchange);
     let repeat = bindings.played(choice.exchange) > 0;
-    let writes = !index.exchanges[choice.exchange as usize].reads;
+    let writes = !index.is(choice.exchange, READS);
     let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && plays > 0;
     if (manner.strict && repeat) || no_repeat {
         let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
@@ -122,19 +122,19 @@ pub fn answer(
     settle(index, bindings, &choice);
     bindings.count(reading.very_request(), choice.exchange);
     let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
-    let played = &index.exchanges[choice.exchange as usize];
+    let played = index.exchange(choice.exchange);
     let response = played.script.speak(|blank| match blank {
         Blank::Id(row) => speaker.value(*row),
         Blank::Echo(echo) => speaker.echo(echo, &reading.varying),
     });
-    let said = speaker.said(&played.stated, &reading.varying);
+    let heard = index.is(choice.exchange, HEARD);
+    let said = if heard { speaker.said(&played.stated, &reading.varying) } else { Vec::new() };
     for told in speaker.told {
         bindings.know(&told.id, told.row, Some(told.origin));
     }
     bindings.said.extend(said);
     let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
-    let took = index.entries[choice.exchange as usize].took;
-    Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took })
+    Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took: played.took })
 }
 
 fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, played: Option<Played>) -> Box<Unanswered> {
@@ -145,7 +145,7 @@ fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, play
 #[must_use]
 pub fn minted_ids(index: &Index, request: &Taped<Request>) -> Vec<String> {
     let reading = read(index, request, &Lexicon::default());
-    let is_minted = |row: u32| index.minters[row as usize].is_some();
+    let is_minted = |row: u32| index.minter(row).is_some();
     let minted = reading.exact().tokens.iter().filter(|token| index.recorded_row(&token.id).is_some_and(is_minted));
     minted.map(|token| token.spelled.clone()).collect()
 }
@@ -169,7 +169,7 @@ fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
 /// Binds what the choice decided. Ids that need no table, because the cassette or the mint knows them, take no room.
 fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice) {
     for (row, token) in &choice.bound {
-        let minted = index.minters[*row as usize].is_some();
+        let minted = index.minter(*row).is_some();
         let known = index.unseal(&token.id).is_some() || index.ids.find(&token.id) == Some(*row);
         if !(minted && known) {
             bindings.bind(token, *row);

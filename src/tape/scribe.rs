@@ -14,8 +14,9 @@ use super::redact;
 use super::secrets::Secrets;
 use super::spelling::{Case, Spelling};
 use super::template::Template;
-use super::walk::{IdPlaces, PlacePattern};
+use super::walk::IdPlaces;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -51,9 +52,7 @@ pub fn tape_exchange(exchange: Exchange, secrets: &Secrets) -> Taped<Exchange> {
 pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
     let mut learner = Learner::new(places.clone());
     exchanges.iter().for_each(|exchange| learner.study(exchange));
-    let fields = places.also.iter().filter_map(PlacePattern::member).collect();
-    let ids = Ids::new(learner.table()).expect("what is learnt has a value, and each value once").with_fields(fields);
-    seal_with(exchanges, &ids, places.people)
+    seal_with(exchanges, &learner.ids(), places.people)
 }
 
 /// The exchanges as a cassette with these ids, of which those are kept that stand anywhere; `people` is what it claims.
@@ -72,8 +71,8 @@ pub fn seal_with(exchanges: &[Taped<Exchange>], ids: &Ids, people: bool) -> Cass
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
-    let mut rows = request_rows(entry, ids, number)?;
-    rows.extend(script(entry, ids, number)?.rows());
+    let Read { mut rows, script, .. } = read(entry, ids, number)?;
+    rows.extend(script.rows());
     Ok(rows)
 }
 
@@ -121,35 +120,12 @@ fn body_entry(body: &[u8], ids: &Ids) -> Option<Form> {
     })
 }
 
-/// The row of a store: a cassette's entry before its ids are known, on one line.
-///
-/// # Errors
-/// When the row would not give the exchange back. It is read again here, so that nothing is acknowledged that a
-/// cassette cannot hold.
-pub fn row(exchange: &Taped<Exchange>) -> Result<Vec<u8>, String> {
-    let row = serde_json::to_vec(&entry(exchange, &Ids::default())).expect("an entry prints to memory");
-    match from_row(&row) {
-        Ok(read) if read == *exchange => Ok(row),
-        Ok(_) => Err("it would read otherwise than it was said".to_owned()),
-        Err(why) => Err(why),
-    }
-}
-
-/// The exchange that [`row`] wrote.
-///
-/// # Errors
-/// When the bytes are not such a row.
-pub fn from_row(row: &[u8]) -> Result<Taped<Exchange>, String> {
-    let entry: Entry = serde_json::from_slice(row).map_err(|fault| fault.to_string())?;
-    recorded(&entry, &Ids::default(), 0).map_err(|fault| fault.to_string())
-}
-
 /// The exchange as it was recorded, its placeholders filled with the recorded ids.
 ///
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchange>, Fault> {
-    let request = read_request(&entry.request, ids, number)?;
+    let request = recorded_request(&entry.request, ids, number)?;
     Ok(Taped::new(Exchange { request, response: script(entry, ids, number)?.recorded(ids), took: entry.took }))
 }
 
@@ -158,11 +134,15 @@ pub fn recorded(entry: &Entry, ids: &Ids, number: usize) -> Result<Taped<Exchang
 /// # Errors
 /// When it cannot be used.
 pub fn request(entry: &RequestEntry) -> Result<Request, Fault> {
-    read_request(entry, &Ids::default(), 1)
+    recorded_request(entry, &Ids::default(), 1)
 }
 
-fn read_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Request, Fault> {
-    spoken_request(request, ids, number, |row| Cow::Borrowed(ids.recorded(*row)))
+/// The request of an entry as it was recorded.
+///
+/// # Errors
+/// When it cannot be used; `number`, counted from 1, is what the error calls it.
+pub(super) fn recorded_request(request: &RequestEntry, ids: &Ids, number: usize) -> Result<Request, Fault> {
+    spoken_request(request, ids, number, |row| ids.recorded(*row))
 }
 
 /// A request of a cassette, spoken with other ids than those recorded.
@@ -175,8 +155,19 @@ pub fn spoken_request<'a>(
     number: usize,
     value: impl Fn(&Row) -> Cow<'a, str>,
 ) -> Result<Request, Fault> {
+    Ok(read_parts(request, ids, number, value)?.0)
+}
+
+/// The request of an entry, its ids spoken by `value`, and these ids.
+fn read_parts<'a>(
+    request: &RequestEntry,
+    ids: &Ids,
+    number: usize,
+    value: impl Fn(&Row) -> Cow<'a, str>,
+) -> Result<(Request, Vec<Row>), Fault> {
     let reader = Reader { ids, number };
-    let url = reader.template("request url", &request.url)?.speak(&value);
+    let url_template = reader.template("request url", &request.url)?;
+    let url = url_template.speak(&value);
     let (host, target) = split_url(&url).ok_or_else(|| {
         let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
         reader.fault("request url", why)
@@ -191,13 +182,36 @@ pub fn spoken_request<'a>(
         return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
     }
     let headers = reader.headers("request", &request.headers)?;
-    Ok(Request {
+    let body = reader.body("request", request.body.as_ref())?;
+    let mut rows: Vec<Row> =
+        url_template.ids().chain(headers.iter().flat_map(|(_, text)| text.ids())).copied().collect();
+    if let BodyScript::Text(text) = &body {
+        rows.extend(text.ids());
+    }
+    let request = Request {
         method: request.method.clone(),
         host: host.to_owned(),
         target: target.to_owned(),
         headers: headers.iter().map(|(name, text)| (name.as_str(), text.speak(&value))).collect(),
-        body: reader.body("request", request.body.as_ref())?.speak(&value),
-    })
+        body: body.speak(&value),
+    };
+    Ok((request, rows))
+}
+
+/// An entry, read: its request as it was recorded, the ids in that, and its response.
+pub(super) struct Read {
+    pub(super) request: Request,
+    pub(super) rows: Vec<Row>,
+    pub(super) script: Script,
+}
+
+/// Reads an entry.
+///
+/// # Errors
+/// When it cannot be used; `number`, counted from 1, is what the error calls it.
+pub(super) fn read(entry: &Entry, ids: &Ids, number: usize) -> Result<Read, Fault> {
+    let (request, rows) = read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?;
+    Ok(Read { request, rows, script: script(entry, ids, number)? })
 }
 
 /// The ids of the request of an entry.
@@ -205,13 +219,7 @@ pub fn spoken_request<'a>(
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
-    let reader = Reader { ids, number };
-    let mut templates = vec![reader.template("request url", &entry.request.url)?];
-    templates.extend(reader.headers("request", &entry.request.headers)?.into_iter().map(|(_, text)| text));
-    if let BodyScript::Text(text) = reader.body("request", entry.request.body.as_ref())? {
-        templates.push(text);
-    }
-    Ok(templates.iter().flat_map(Template::ids).copied().collect())
+    Ok(read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?.1)
 }
 
 fn split_url(url: &str) -> Option<(&str, &str)> {
@@ -226,7 +234,7 @@ pub(super) fn is_host(text: &str) -> bool {
 }
 
 /// A recorded response, ready to be spoken with the ids of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Script {
     status: u16,
     headers: Vec<(String, Template<Row>)>,
@@ -234,7 +242,7 @@ pub struct Script {
 }
 
 /// What is filled in when the body of a response is spoken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Blank {
     /// An id.
     Id(Row),
@@ -242,7 +250,7 @@ pub enum Blank {
     Echo(Echo),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum BodyScript<I> {
     Text(Template<I>),
     Binary(Bytes),
@@ -278,7 +286,7 @@ impl Script {
     }
 
     /// The response as it was recorded.
-    fn recorded(&self, ids: &Ids) -> Response {
+    pub(super) fn recorded(&self, ids: &Ids) -> Response {
         self.speak(|blank| blank.recorded(ids))
     }
 
@@ -294,7 +302,8 @@ impl Script {
     /// that repeats its request's spelling then repeats the live one's.
     pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, String>) {
         let respell = |row: &Row, spelling: &mut Spelling| {
-            let written = spelling.case.apply(ids.recorded(*row));
+            let written = ids.recorded(*row);
+            let written = spelling.case.apply(&written);
             if let Some(case) = asked.get(row).and_then(|asked| Case::of(&written, asked)) {
                 spelling.case = case;
             }
@@ -332,7 +341,7 @@ impl Script {
 impl Blank {
     fn recorded<'a>(&self, ids: &'a Ids) -> Cow<'a, str> {
         match self {
-            Self::Id(row) => ids.recorded(*row).into(),
+            Self::Id(row) => ids.recorded(*row),
             Self::Echo(echo) => echo.recorded.clone().into(),
         }
     }
@@ -392,6 +401,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::row;
     use proptest::prelude::*;
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -431,7 +441,7 @@ mod tests {
         fn the_road_to_tape_and_back_changes_nothing(exchanges in prop::collection::vec(exchanges(), 0..4)) {
             let taped: Vec<_> = exchanges.into_iter().map(|exchange| tape_exchange(exchange, &Secrets::default())).collect();
             for exchange in &taped {
-                let read = from_row(&row(exchange).unwrap());
+                let read = row::read(&row::write(exchange).unwrap());
                 prop_assert_eq!(read.as_ref(), Ok(exchange));
             }
             let cassette = seal(&taped, &IdPlaces::default());

@@ -6,7 +6,7 @@ use super::echo::{self, Echo, Stated};
 use super::guid::Guid;
 use super::id::Id;
 use super::ids::Row;
-use super::index::{Index, Slot};
+use super::index::{CREATES, Index, READS, Slot};
 use super::matching::{Key, Varying};
 use super::stand_ins;
 use super::template::Template;
@@ -67,11 +67,13 @@ impl<'a> Speaker<'a> {
             return value.clone();
         }
         let recorded = self.index.ids.recorded(row);
-        let value = match self.index.minters[row as usize] {
-            None => self.bindings.live(row).unwrap_or(recorded).into(),
+        let value = match self.index.minter(row) {
+            None => self.bindings.live(row).map_or(recorded, Cow::Borrowed),
             // A person is not made up: who stands for it in this run is so to the end, and until then it stands for itself.
-            Some(minter) if self.is_person(minter, recorded) => self.bindings.live(row).unwrap_or(recorded).into(),
-            Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(&row) => recorded.into(),
+            Some(minter) if self.is_person(minter, &recorded) => {
+                self.bindings.live(row).map_or(recorded, Cow::Borrowed)
+            }
+            Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(row) => recorded,
             Some(minter) => self.derive(row, minter, recorded),
         };
         self.values.insert(row, value.clone());
@@ -80,7 +82,7 @@ impl<'a> Speaker<'a> {
 
     /// Whether a recorded id stands for somebody who was there before the recording made anything.
     fn is_person(&self, minter: u32, recorded: &str) -> bool {
-        let made = Guid::parse(recorded).is_some() && self.index.exchanges[minter as usize].creates;
+        let made = Guid::parse(recorded).is_some() && self.index.is(minter, CREATES);
         self.index.rules.ids().people && !made && stand_ins::is_stand_in(recorded)
     }
 
@@ -100,32 +102,32 @@ impl<'a> Speaker<'a> {
     ///
     /// A POST that is played once more makes another entity, so what it shows for the first time it mints anew. The
     /// search for the ids that a minter was asked with comes to an end, since each was minted by an exchange before it.
-    fn derive(&mut self, row: Row, minter: u32, recorded: &'a str) -> Cow<'a, str> {
-        let creates = |exchange: u32| self.index.exchanges[exchange as usize].creates;
-        let anew = minter == self.exchange && !self.index.exchanges[minter as usize].reads;
+    fn derive(&mut self, row: Row, minter: u32, recorded: Cow<'a, str>) -> Cow<'a, str> {
+        let creates = |exchange: u32| self.index.is(exchange, CREATES);
+        let anew = minter == self.exchange && !self.index.is(minter, READS);
         let again = self.plays > 0 && (anew || (creates(minter) && creates(self.exchange)));
         let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
         let index = self.index;
-        let played = &index.exchanges[minter as usize];
+        let played = index.exchange(minter);
         let mut origin = blake3::Hasher::new();
         origin.update(&played.loose_key.0);
         let mut as_recorded = plays == 0;
-        for slot in &played.loose_slots {
-            let id = match slot {
-                Slot::Literal(id) => id.clone(),
+        for filled in &played.loose_filling {
+            let id = match index.slot(*filled) {
+                Slot::Literal(id) => id,
                 Slot::Id(asked) => {
-                    let live = Id::of(&self.value(*asked));
-                    as_recorded &= index.recorded_row(&live) == Some(*asked);
+                    let live = Id::of(&self.value(asked));
+                    as_recorded &= index.recorded_row(&live) == Some(asked);
                     live
                 }
             };
             origin.update(&id.digest());
         }
         if as_recorded && self.policy != Policy::Random {
-            return recorded.into();
+            return recorded;
         }
         origin.update(&plays.to_le_bytes());
-        match Id::of(recorded) {
+        match Id::of(&recorded) {
             Id::Guid(_) => {
                 let derived = index.mint.seal(row, &origin.finalize()).to_string();
                 let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());

@@ -1,11 +1,12 @@
 //! How an occurrence of an id is written: its case, and the codings that its place asks for.
 
 use super::guid::Guid;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The letters' case of an occurrence, against the id's value in the `ids` table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Case {
     /// As the value is.
     #[default]
@@ -17,7 +18,7 @@ pub enum Case {
 }
 
 /// A way to write a text inside another, so that it reads as itself there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Coding {
     /// Quotes doubled, as in an OData key (OData 4.01 URL conventions, section 4.2).
     Quotes,
@@ -82,7 +83,7 @@ const CODINGS: [&[Coding]; 10] = [
 const LEVELS: usize = 3;
 
 /// How an occurrence of an id is spelled.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spelling {
     /// The case of a GUID.
     pub case: Case,

@@ -3,6 +3,7 @@
 use super::guid;
 use super::spelling::Spelling;
 use super::surroundings::Surroundings;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -46,7 +47,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A piece of a [`Template`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Piece<I> {
     /// Text that is spoken as it stands.
     Text(String),
@@ -55,7 +56,7 @@ pub enum Piece<I> {
 }
 
 /// A text with slots for ids; `I` says which id, by name or by its row in a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template<I = Placeholder>(Vec<Piece<I>>);
 
 /// A placeholder that cannot be understood.

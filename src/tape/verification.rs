@@ -123,7 +123,7 @@ impl<'a> Verification<'a> {
     }
 
     fn recorded(&self, row: Row) -> Id {
-        Id::of(self.cassette.ids.recorded(row))
+        Id::of(&self.cassette.ids.recorded(row))
     }
 
     /// Notes that the request of an exchange would be sent.
@@ -140,7 +140,7 @@ impl<'a> Verification<'a> {
         let value = |row: &Row| match self.renaming.there(&self.recorded(*row)) {
             Some(Id::Text(text)) => Cow::Owned(text.to_string()),
             Some(Id::Guid(guid)) if Id::Guid(*guid) != self.recorded(*row) => Cow::Owned(guid.to_string()),
-            _ => Cow::Borrowed(ids.recorded(*row)),
+            _ => ids.recorded(*row),
         };
         scribe::spoken_request(&self.cassette.entries[number - 1].request, ids, number, value)
     }

@@ -32,6 +32,7 @@ mod fronts;
 mod fuzzed;
 mod ids;
 mod kills;
+mod large;
 mod law;
 mod limits;
 mod memory;

@@ -14,6 +14,7 @@ pub mod http2_requests;
 pub mod installed;
 pub mod load;
 pub mod program;
+pub mod shelf;
 pub mod tenant;
 
 /// Ids that a program chose.

@@ -1,0 +1,375 @@
+//! A cassette read piece by piece, so that a large one is never in memory as a whole.
+//!
+//! It reads what this program writes: the members of the file in their order, the ids in theirs. Anything else, a fault
+//! too, is left to [`Cassette::parse`](super::cassette::Cassette::parse), which takes the whole text and tells where in it
+//! the fault is.
+
+use super::cassette::{Entry, VERSION};
+use super::ids::Ids;
+use super::template::Placeholder;
+use std::io::{self, Read};
+
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// Why a cassette is not read piece by piece.
+#[derive(Debug)]
+pub enum Fault {
+    /// It is none, or not as this program writes it.
+    Irregular,
+    /// It cannot be read.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(fault: io::Error) -> Self {
+        Self::Io(fault)
+    }
+}
+
+/// A cassette that is being read.
+#[derive(Debug)]
+pub struct Stream<R> {
+    text: Text<R>,
+    people: bool,
+    first: bool,
+}
+
+/// What identifies a cassette that was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// The digest of the file.
+    pub file: [u8; 32],
+    /// The same of its text, whatever line ends a checkout gave it.
+    pub text: [u8; 32],
+    /// The length of the file.
+    pub length: u64,
+}
+
+impl<R: Read> Stream<R> {
+    /// Begins to read a cassette: all before its exchanges.
+    ///
+    /// # Errors
+    /// When it is not as this program writes it, or cannot be read.
+    pub fn open(reader: R) -> Result<(Self, Ids), Fault> {
+        let mut text = Text::new(reader);
+        text.expect(b'{')?;
+        text.member("graphdeck")?;
+        if text.parsed::<u32>()? != VERSION {
+            return Err(Fault::Irregular);
+        }
+        text.expect(b',')?;
+        let mut name: String = text.parsed()?;
+        let people = name == "people";
+        if people {
+            text.expect(b':')?;
+            let claim: String = text.parsed()?;
+            text.expect(b',')?;
+            name = text.parsed()?;
+            regular(claim == "pseudonym")?;
+        }
+        regular(name == "ids")?;
+        text.expect(b':')?;
+        let ids = text.ids()?;
+        text.expect(b',')?;
+        text.member("exchanges")?;
+        text.expect(b'[')?;
+        Ok((Self { text, people, first: true }, ids))
+    }
+
+    /// Whether it claims to be pseudonymous.
+    #[must_use]
+    pub fn people(&self) -> bool {
+        self.people
+    }
+
+    /// How many bytes have been read.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.text.read
+    }
+
+    /// The next exchange; none after the last one.
+    ///
+    /// # Errors
+    /// When it is none, or cannot be read.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
+        let next = self.text.peek()?;
+        if next == Some(b']') {
+            return Ok(None);
+        }
+        if !std::mem::take(&mut self.first) {
+            self.text.expect(b',')?;
+        }
+        self.text.parsed().map(Some)
+    }
+
+    /// Reads on to the end, after the last exchange.
+    ///
+    /// # Errors
+    /// When something else follows, or it cannot be read.
+    pub fn finish(mut self) -> Result<Digests, Fault> {
+        self.text.expect(b']')?;
+        self.text.expect(b'}')?;
+        regular(self.text.peek()?.is_none())?;
+        Ok(self.text.digests())
+    }
+}
+
+fn regular(is: bool) -> Result<(), Fault> {
+    if is { Ok(()) } else { Err(Fault::Irregular) }
+}
+
+/// The text of a JSON file, of which a part is in memory.
+#[derive(Debug)]
+struct Text<R> {
+    reader: R,
+    held: Vec<u8>,
+    at: usize,
+    read: u64,
+    file: blake3::Hasher,
+    /// The digest without the first halves of line ends, once there are any.
+    text: Option<blake3::Hasher>,
+    /// Whether what was read last ends in the middle of a line end.
+    in_line_end: bool,
+}
+
+impl<R: Read> Text<R> {
+    fn new(reader: R) -> Self {
+        let file = blake3::Hasher::new();
+        Self { reader, held: Vec::new(), at: 0, read: 0, file, text: None, in_line_end: false }
+    }
+
+    /// Reads more; whether there was more.
+    fn fill(&mut self) -> Result<bool, Fault> {
+        self.held.drain(..self.at);
+        self.at = 0;
+        let before = self.held.len();
+        self.reader.by_ref().take(CHUNK as u64).read_to_end(&mut self.held)?;
+        let fresh = &self.held[before..];
+        self.read += fresh.len() as u64;
+        if self.text.is_none() && memchr::memchr(b'\r', fresh).is_some() {
+            self.text = Some(self.file.clone());
+        }
+        self.file.update(fresh);
+        if let Some(text) = &mut self.text {
+            hash_lines(text, fresh, &mut self.in_line_end);
+        }
+        Ok(!fresh.is_empty())
+    }
+
+    fn digests(mut self) -> Digests {
+        if let Some(text) = self.text.as_mut().filter(|_| self.in_line_end) {
+            text.update(b"\r");
+        }
+        let file = *self.file.finalize().as_bytes();
+        let text = self.text.map_or(file, |text| *text.finalize().as_bytes());
+        Digests { file, text, length: self.read }
+    }
+
+    /// The next byte that is no white space; it stays there.
+    fn peek(&mut self) -> Result<Option<u8>, Fault> {
+        loop {
+            match self.held[self.at..].iter().position(|byte| !byte.is_ascii_whitespace()) {
+                Some(blank) => {
+                    self.at += blank;
+                    return Ok(Some(self.held[self.at]));
+                }
+                None => self.at = self.held.len(),
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        regular(self.peek()? == Some(byte))?;
+        self.at += 1;
+        Ok(())
+    }
+
+    fn member(&mut self, name: &str) -> Result<(), Fault> {
+        regular(self.parsed::<String>()? == name)?;
+        self.expect(b':')
+    }
+
+    fn parsed<T: for<'de> serde::Deserialize<'de>>(&mut self) -> Result<T, Fault> {
+        self.peek()?;
+        let mut scan = Scan::default();
+        while !scan.goes_on(&self.held[self.at..]) {
+            if !self.fill()? {
+                // A number may end where the text does; anything else is cut off, which the parser tells.
+                scan.length = self.held.len() - self.at;
+                break;
+            }
+        }
+        let value = &self.held[self.at..self.at + scan.length];
+        let parsed = serde_json::from_slice(value).map_err(|_| Fault::Irregular)?;
+        self.at += scan.length;
+        Ok(parsed)
+    }
+
+    fn ids(&mut self) -> Result<Ids, Fault> {
+        let mut ids = Ids::default();
+        self.expect(b'{')?;
+        while self.peek()? != Some(b'}') {
+            if !ids.is_empty() {
+                self.expect(b',')?;
+            }
+            let placeholder: Placeholder = self.parsed()?;
+            self.expect(b':')?;
+            let value: String = self.parsed()?;
+            regular(ids.last().is_none_or(|last| last < placeholder))?;
+            ids.push(placeholder, &value).map_err(|_| Fault::Irregular)?;
+        }
+        self.at += 1;
+        ids.settle();
+        Ok(ids)
+    }
+}
+
+/// Looks for the end of a value.
+#[derive(Default)]
+struct Scan {
+    /// How much of it has been looked at, or is its length when the end is found.
+    length: usize,
+    depth: usize,
+    in_string: bool,
+    /// Whether it is a number or a word, which ends where something else begins.
+    bare: bool,
+}
+
+impl Scan {
+    /// Looks on in a text that begins with the value; whether its end is there.
+    fn goes_on(&mut self, text: &[u8]) -> bool {
+        while let Some(rest) = text.get(self.length..).filter(|rest| !rest.is_empty()) {
+            if self.in_string {
+                let Some(at) = memchr::memchr2(b'"', b'\\', rest) else {
+                    self.length = text.len();
+                    return false;
+                };
+                if rest[at] == b'\\' {
+                    if at + 1 == rest.len() {
+                        self.length += at;
+                        return false;
+                    }
+                    self.length += at + 2;
+                    continue;
+                }
+                self.length += at + 1;
+                self.in_string = false;
+            } else {
+                match rest[0] {
+                    b',' | b':' | b'}' | b']' if self.bare => return true,
+                    byte if self.bare && byte.is_ascii_whitespace() => return true,
+                    b'"' => self.in_string = true,
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                    _ => self.bare = self.depth == 0,
+                }
+                self.length += 1;
+            }
+            if self.depth == 0 && !self.in_string && !self.bare {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Hashes a text with LF in the stead of CR LF; `in_line_end` is whether a CR came last.
+fn hash_lines(hasher: &mut blake3::Hasher, text: &[u8], in_line_end: &mut bool) {
+    let mut from = 0;
+    if std::mem::take(in_line_end) && text.first() != Some(&b'\n') {
+        hasher.update(b"\r");
+    }
+    for at in memchr::memchr_iter(b'\r', text) {
+        match text.get(at + 1) {
+            Some(b'\n') => {
+                hasher.update(&text[from..at]);
+                from = at + 1;
+            }
+            Some(_) => {}
+            None => {
+                hasher.update(&text[from..at]);
+                from = text.len();
+                *in_line_end = true;
+            }
+        }
+    }
+    hasher.update(&text[from..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::cassette::Cassette;
+
+    /// Gives what it holds in pieces of some bytes.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(to.len());
+            to[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn read(text: &str, piece: usize) -> Result<(Cassette, Digests), Fault> {
+        let (mut stream, ids) = Stream::open(Slow(text.as_bytes(), piece))?;
+        let mut entries = Vec::new();
+        while let Some(entry) = stream.next_entry()? {
+            entries.push(entry);
+        }
+        let people = stream.people();
+        Ok((Cassette { ids, entries, people }, stream.finish()?))
+    }
+
+    fn text() -> String {
+        let entry = r#"{"request":{"method":"GET","url":"https://h/a/{{a.1}}"},"response":{"status":200,"body":{"json":{"t":"\"}]\\","n":[1.10,{"b":[]}]}}}}"#;
+        let large = entry.replace("/a/", &format!("/{}/", "x".repeat(CHUNK)));
+        let head = r#"{"graphdeck":1,"people":"pseudonym","ids":{"a.1":"0385114b-b48f-4800-a046-f249eaba24b1","a.2":"x","b.1":"7"},"exchanges":["#;
+        let text = format!("{head}{entry},{large},{entry}]}}");
+        Cassette::parse(&text).unwrap().print()
+    }
+
+    #[test]
+    fn it_reads_what_the_parser_reads_in_pieces_of_any_size() {
+        let text = text();
+        let expected = Cassette::parse(&text).unwrap();
+        for piece in [7, CHUNK] {
+            let (cassette, digests) = read(&text, piece).unwrap();
+            assert_eq!(cassette, expected);
+            let digest = *blake3::hash(text.as_bytes()).as_bytes();
+            assert_eq!(digests, Digests { file: digest, text: digest, length: text.len() as u64 });
+            let windows = text.replace('\n', "\r\n");
+            let (cassette, digests) = read(&windows, piece).unwrap();
+            assert_eq!((cassette, digests.text), (expected.clone(), digest));
+            assert_eq!(digests.file, *blake3::hash(windows.as_bytes()).as_bytes());
+        }
+        assert!(read("{\"graphdeck\": 1, \"ids\": {}, \"exchanges\": []}", 1).unwrap().0.entries.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_as_it_is_written_is_left_to_the_parser() {
+        let text = text();
+        for other in [
+            text.replace("\"graphdeck\": 1", "\"graphdeck\": 2"),
+            text.replace("\"ids\"", "\"idds\""),
+            text.replace("pseudonym", "none"),
+            text.replace("\"a.2\": \"x\"", "\"a.2\": \"0385114B-B48F-4800-A046-F249EABA24B1\""),
+            text.replace("\"b.1\"", "\"A.1\""),
+            text.replace("\"status\"", "\"state\""),
+            text[..text.len() / 2].to_owned(),
+            text[..text.len() - 3].to_owned(),
+            format!("{text}]"),
+            "12".to_owned(),
+            String::new(),
+        ] {
+            assert!(matches!(read(&other, CHUNK), Err(Fault::Irregular)), "{}", &other[..other.len().min(200)]);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Ids by value, numbered as they come: some 20 bytes for each GUID.
+
+use super::finder::{Finder, mixed};
+use super::guid::Guid;
+use super::id::Id;
+use std::borrow::Cow;
+
+/// A GUID in lower case: its bits are the value's.
+const LOWER: u8 = 0;
+/// A GUID in upper case.
+const UPPER: u8 = 1;
+/// Any other text: the bits tell where it stands among the texts.
+const TEXT: u8 = 2;
+
+/// Ids by value, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Values {
+    pub(super) bits: Vec<u128>,
+    pub(super) kinds: Vec<u8>,
+    pub(super) texts: String,
+    pub(super) finder: Finder,
+}
+
+impl Values {
+    /// The number of values.
+    pub(super) fn len(&self) -> usize {
+        self.bits.len()
+    }
+
+    /// Adds a value and tells its number; or the number of the same one that is there already.
+    pub(super) fn add(&mut self, text: &str) -> Result<u32, u32> {
+        let id = Id::of(text);
+        if let Some(number) = self.find(&id) {
+            return Err(number);
+        }
+        let number = u32::try_from(self.len()).expect("there are fewer than 2^32 ids");
+        let (bits, kind) = match id {
+            Id::Guid(guid) if !text.bytes().any(|b| b.is_ascii_uppercase()) => (guid.0, LOWER),
+            Id::Guid(guid) if !text.bytes().any(|b| b.is_ascii_lowercase()) => (guid.0, UPPER),
+            _ => {
+                let at = self.texts.len();
+                self.texts.push_str(text);
+                ((at as u128) << 64 | text.len() as u128, TEXT)
+            }
+        };
+        self.bits.push(bits);
+        self.kinds.push(kind);
+        let Self { bits, kinds, texts, finder } = self;
+        finder.add(number, |number| hash(&id_at(bits, kinds, texts, number)));
+        Ok(number)
+    }
+
+    /// Adds no more, and takes no more room than is needed.
+    pub(super) fn shrink(&mut self) {
+        let Self { bits, kinds, texts, finder } = self;
+        finder.shrink(|number| hash(&id_at(bits, kinds, texts, number)));
+        self.bits.shrink_to_fit();
+        self.kinds.shrink_to_fit();
+        self.texts.shrink_to_fit();
+    }
+
+    /// The number of a value.
+    pub(super) fn find(&self, id: &Id) -> Option<u32> {
+        self.finder.find(hash(id), |number| self.is(number, id))
+    }
+
+    fn is(&self, number: u32, id: &Id) -> bool {
+        let at = number as usize;
+        match id {
+            Id::Guid(guid) if self.kinds[at] != TEXT => self.bits[at] == guid.0,
+            Id::Text(_) if self.kinds[at] != TEXT => false,
+            _ => self.id(number) == *id,
+        }
+    }
+
+    /// The value of a number.
+    pub(super) fn id(&self, number: u32) -> Id {
+        id_at(&self.bits, &self.kinds, &self.texts, number)
+    }
+
+    /// The value of a number as it was spelled when it was added.
+    pub(super) fn text(&self, number: u32) -> Cow<'_, str> {
+        let at = number as usize;
+        match self.kinds[at] {
+            LOWER => Guid(self.bits[at]).to_string().into(),
+            UPPER => Guid(self.bits[at]).to_string().to_uppercase().into(),
+            _ => text_at(self.bits[at], &self.texts).into(),
+        }
+    }
+
+    /// The values that are texts of some other kind than GUIDs in one case.
+    pub(super) fn plain_texts(&self) -> impl Iterator<Item = &str> {
+        let texts = self.bits.iter().zip(&self.kinds).filter(|(_, kind)| **kind == TEXT);
+        texts.map(|(bits, _)| text_at(*bits, &self.texts))
+    }
+}
+
+fn id_at(bits: &[u128], kinds: &[u8], texts: &str, number: u32) -> Id {
+    let at = number as usize;
+    if kinds[at] == TEXT { Id::of(text_at(bits[at], texts)) } else { Id::Guid(Guid(bits[at])) }
+}
+
+fn text_at(bits: u128, texts: &str) -> &str {
+    let number = |bits: u128| usize::try_from(bits & u128::from(u64::MAX)).unwrap_or(usize::MAX);
+    let (at, length) = (number(bits >> 64), number(bits));
+    texts.get(at..at.saturating_add(length)).unwrap_or_default()
+}
+
+fn hash(id: &Id) -> u64 {
+    match id {
+        Id::Guid(guid) => mixed(guid.0),
+        Id::Text(_) => mixed(u128::from_le_bytes(id.digest())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_as_they_were_spelled_and_are_found_in_either_case() {
+        let guid = "0385114b-b48f-4800-a046-f249eaba24b1";
+        let mut values = Values::default();
+        let mixed = "72889532-6B1A-4f0e-9d57-08c2f1e3a4b5";
+        let texts = [guid, "Default", "7E323DB2-3DB2-7E32-B23D-327EB23D327E", mixed, "é/ü"];
+        for (text, number) in texts.iter().zip(0..) {
+            assert_eq!(values.add(text), Ok(number));
+        }
+        values.shrink();
+        for (text, number) in texts.iter().zip(0..) {
+            assert_eq!((values.text(number).as_ref(), values.find(&Id::of(text))), (*text, Some(number)));
+            assert_eq!(values.id(number), Id::of(text));
+        }
+        assert_eq!(values.add(&guid.to_uppercase()), Err(0));
+        assert_eq!(values.add(&mixed.to_lowercase()), Err(3));
+        assert_eq!(values.find(&Id::of("default")), None);
+        assert_eq!(values.plain_texts().collect::<Vec<_>>(), ["Default", mixed, "é/ü"]);
+    }
+}
