@@ -27,6 +27,7 @@
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
+//!   limits.rs            the section [limits]
 //!   redaction.rs         the section [redact]
 //!   trouble.rs           faults, limits and latency on demand
 //!   written.rs           as it is written, each key with its line
@@ -124,6 +125,7 @@
 //!   ordering.rs          arrays whose order says nothing
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request
+//!   rules.rs             the rules by which it is compared
 //!   index.rs             a cassette made ready to answer
 //!   compiling.rs         exchange by exchange
 //!   played.rs            compiled exchanges, in memory or kept outside it

@@ -1,5 +1,6 @@
 //! `config.toml`: as it is written, then as it is meant; every fault is told at once.
 
+mod limits;
 mod redaction;
 mod trouble;
 mod values;
@@ -13,6 +14,7 @@ use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
 use crate::tape::speaking::Policy;
 use crate::tape::walk::{IdPlaces, PlacePattern};
+pub use limits::Limits;
 use redaction::People;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -72,27 +74,6 @@ pub struct Config {
     pub seed: String,
     /// How messages are read: what need not be equal, what is an id, what is a secret.
     pub rules: Rules,
-}
-
-/// How much one client may ask for, and how long it may take: bytes, counts and seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The head of a request, in bytes.
-    pub header_bytes: u64,
-    /// The headers of a request.
-    pub headers: u64,
-    /// The connections at once.
-    pub connections: u64,
-    /// The requests of one connection.
-    pub requests_per_connection: u64,
-    /// The first bytes of a connection, and the handshake of TLS, in seconds.
-    pub handshake_timeout: u64,
-    /// The head of a request, in seconds.
-    pub header_timeout: u64,
-    /// A connection on which nothing happens, in seconds.
-    pub idle_timeout: u64,
-    /// How many times its size on the wire a request's body may have once it is decoded.
-    pub expansion: u64,
 }
 
 /// What is wrong with a configuration: every fault of it, a line each.
@@ -229,7 +210,7 @@ impl Written {
             cassettes: had(self.cassettes).value.into(),
             cassette: had(self.cassette).value,
             client_timeout: Duration::from_secs(had(self.client_timeout).value),
-            limits: check_limits(self.limits),
+            limits: Limits::check(self.limits),
             body_limit: usize::try_from(had(self.body_limit).value).unwrap_or(usize::MAX),
             hosts,
             reverse: one(reverse),
@@ -262,29 +243,6 @@ fn check_ids(
 
 fn check_listen(text: &str) -> Result<String, String> {
     check_address(text).map(|()| text.to_owned())
-}
-
-fn check_limits(written: [Option<At<u64>>; 8]) -> Limits {
-    let [
-        header_bytes,
-        headers,
-        connections,
-        requests_per_connection,
-        handshake_timeout,
-        header_timeout,
-        idle_timeout,
-        expansion,
-    ] = written.map(|limit| had(limit).value);
-    Limits {
-        header_bytes,
-        headers,
-        connections,
-        requests_per_connection,
-        handshake_timeout,
-        header_timeout,
-        idle_timeout,
-        expansion,
-    }
 }
 
 fn had<T>(key: Option<T>) -> T {

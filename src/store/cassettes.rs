@@ -158,7 +158,7 @@ impl Cassettes {
     pub fn begin(&self, name: &str) -> Result<Writing, Fault> {
         let path = self.path(name)?;
         let dir = platform::parent(&path);
-        let begun = fs::create_dir_all(dir).and_then(|()| platform::temporary_file(dir, true));
+        let begun = fs::create_dir_all(dir).and_then(|()| tempfile::tempfile_in(dir));
         let file = begun.map_err(|source| io_fault(&path, "written", source))?;
         Ok(Writing { path, file: BufWriter::with_capacity(1 << 18, file), exchanges: 0 })
     }
@@ -193,7 +193,8 @@ fn count(file: File) -> Result<usize, streaming::Fault> {
 #[derive(Debug)]
 pub struct Writing {
     path: PathBuf,
-    file: BufWriter<tempfile::NamedTempFile>,
+    /// Without a name: nothing of it is left whatever happens.
+    file: BufWriter<File>,
     exchanges: usize,
 }
 

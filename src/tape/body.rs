@@ -165,7 +165,7 @@ pub fn is_dense(body: &[u8]) -> bool {
         }
     }
     let large = body.len().saturating_sub(LARGE);
-    values > 300 + (body.len() - large) / 16 + large / 24
+    values > 300 + (body.len() - large) / 16 + large / 32
 }
 
 /// The value and layout that print to exactly `text`, if there are any.

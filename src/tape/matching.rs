@@ -5,12 +5,9 @@ use super::graph;
 use super::id::Id;
 use super::lexicon::{self, Lexicon, Occurrence};
 use super::person_places::with_people;
-use super::route::Route;
-use super::secrets::Secrets;
-use super::stand_ins::StandIns;
-use super::walk::{self, IdPlaces, Kind, Leaf, Place, PlacePattern, View};
+pub use super::rules::{Applied, Repeat, Rule, Rules};
+use super::walk::{self, Kind, Leaf, Place};
 use serde::{Deserialize, Serialize};
-use std::cell::LazyCell;
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
@@ -33,169 +30,6 @@ impl Key {
         let mut key = [0; 16];
         key.copy_from_slice(&hash.as_bytes()[..16]);
         Self(key)
-    }
-}
-
-/// The rules of config by which messages are read: what need not be equal, what is an id, what is a secret.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    rules: Vec<Rule>,
-    ids: IdPlaces,
-    secrets: Secrets,
-    stand_ins: Option<StandIns>,
-}
-
-/// How requests of one route are compared, and what follows after the last recorded answer.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// The requests that are meant.
-    pub route: Route,
-    /// The places that need not be equal.
-    pub ignore: Vec<PlacePattern>,
-    /// The headers that must be equal, by their names in lower case.
-    pub headers: Vec<String>,
-    /// Whether the order of elements in arrays says nothing, if the rule says so.
-    pub unordered: Option<bool>,
-    /// What a request gets that is asked once more than it was recorded, if the rule says so.
-    pub repeat: Option<Repeat>,
-    /// The line of config on which it stands; none for a rule that the deck comes with.
-    pub line: Option<usize>,
-}
-
-impl Rule {
-    /// The name that the rule has for a place, if it names it.
-    #[must_use]
-    pub fn names(&self, place: &Place) -> Option<String> {
-        let ignored = self.ignore.iter().find(|pattern| pattern.covers(place)).map(ToString::to_string);
-        let compared = || self.headers.iter().map(|name| Place::Header(name.clone())).find(|header| header == place);
-        ignored.or_else(|| compared().map(|header| header.to_string()))
-    }
-
-    /// A rule that says nothing of a route yet.
-    #[must_use]
-    pub fn of(route: Route) -> Self {
-        Self { route, ignore: Vec::new(), headers: Vec::new(), unordered: None, repeat: None, line: None }
-    }
-}
-
-/// What a request gets that is asked once more than it was recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Repeat {
-    /// The last answer, with new ids where it made an entity.
-    #[default]
-    Derive,
-    /// The last answer, with the same ids.
-    Last,
-    /// A miss.
-    Miss,
-}
-
-/// The rules that apply to one request, taken together.
-#[derive(Debug, Default)]
-pub struct Applied<'a> {
-    /// The places that need not be equal, each with the number of its rule.
-    ignored: Vec<(usize, &'a PlacePattern)>,
-    /// What is compared.
-    pub view: View,
-    /// What a repeat gets.
-    pub repeat: Repeat,
-    /// The rules of the user's own, by number.
-    pub own: Vec<(usize, &'a Rule)>,
-}
-
-impl Applied<'_> {
-    /// The rule by which a place need not be equal.
-    #[must_use]
-    pub fn ignores(&self, place: &Place) -> Option<usize> {
-        self.ignored.iter().find(|(_, pattern)| pattern.covers(place)).map(|(rule, _)| *rule)
-    }
-
-    /// Whether a member of this name need not be equal at some place: an answer may repeat it.
-    #[must_use]
-    pub fn ignores_member(&self, name: &str) -> bool {
-        self.ignored.iter().any(|(_, pattern)| pattern.member().is_some_and(|member| member == name))
-    }
-}
-
-impl Rules {
-    /// The rules, in the order of config.
-    #[must_use]
-    pub fn new(rules: Vec<Rule>, ids: IdPlaces) -> Self {
-        Self { rules, ids, secrets: Secrets::default(), stand_ins: None }
-    }
-
-    /// The same rules, with others for secrets.
-    #[must_use]
-    pub fn with_secrets(self, secrets: Secrets) -> Self {
-        Self { secrets, ..self }
-    }
-
-    /// The same rules, with the key by which a live request's people are known on a pseudonymous tape.
-    #[must_use]
-    pub fn with_stand_ins(self, stand_ins: Option<StandIns>) -> Self {
-        Self { stand_ins, ..self }
-    }
-
-    /// The same rules, for a tape whose people are stand-ins, or for one with none.
-    #[must_use]
-    pub(super) fn for_people(mut self, people: bool) -> Self {
-        self.ids.people = people;
-        self
-    }
-
-    /// The stand-in for a live id, where it can be told whose it is.
-    pub(super) fn stand_in(&self, live: &Id) -> Option<Id> {
-        self.stand_ins.filter(|_| self.ids.people).map(|stand_ins| stand_ins.id(live))
-    }
-
-    /// The rules for secrets.
-    #[must_use]
-    pub fn secrets(&self) -> &Secrets {
-        &self.secrets
-    }
-
-    /// The places of ids.
-    #[must_use]
-    pub fn ids(&self) -> &IdPlaces {
-        &self.ids
-    }
-
-    /// The rules, in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
-    }
-
-    /// The rule of a number.
-    #[must_use]
-    pub fn rule(&self, number: usize) -> &Rule {
-        &self.rules[number]
-    }
-
-    /// The route of the rule that says what a repeat of this request gets, if one does.
-    #[must_use]
-    pub fn repeat_rule(&self, request: &Request) -> Option<String> {
-        let says = |rule: &&Rule| rule.repeat.is_some() && rule.route.matches(&request.method, request.path());
-        self.rules.iter().rfind(says).map(|rule| rule.route.as_str().to_owned())
-    }
-
-    /// The rules for this request. What they ignore and which headers they compare adds up; of the rest, the last one
-    /// decides that says anything.
-    #[must_use]
-    pub fn applied(&self, request: &Request) -> Applied<'_> {
-        let mut applied = Applied::default();
-        let path = LazyCell::new(|| graph::route_path(request.path()));
-        let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.route.takes(&request.method));
-        for (number, rule) in rules.filter(|(_, rule)| rule.route.leads_to(&path)) {
-            applied.ignored.extend(rule.ignore.iter().map(|pattern| (number, pattern)));
-            applied.view.headers.extend(rule.headers.iter().cloned());
-            applied.view.unordered = rule.unordered.unwrap_or(applied.view.unordered);
-            applied.repeat = rule.repeat.unwrap_or(applied.repeat);
-            applied.own.extend(rule.line.map(|_| (number, rule)));
-        }
-        if applied.view.unordered {
-            applied.view.ignored = applied.ignored.iter().map(|(_, pattern)| (*pattern).clone()).collect();
-        }
-        applied
     }
 }
 
@@ -326,7 +160,7 @@ pub(super) fn own(leaves: &[Leaf<'_>]) -> Lexicon {
 pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<Occurrence> {
     let found = match &leaf.place {
         _ if matches!(leaf.kind, Kind::Word | Kind::Literal | Kind::Bytes) => Vec::new(),
-        place if rules.ids.also.iter().any(|pattern| pattern.covers(place)) => lexicon::in_key(&leaf.text, known),
+        place if rules.ids().also.iter().any(|pattern| pattern.covers(place)) => lexicon::in_key(&leaf.text, known),
         _ if leaf.kind == Kind::Key => lexicon::in_key(&leaf.text, known),
         Place::Json(pointer) if is_id_field(pointer) && !leaf.text.contains("://") => {
             lexicon::in_key(&leaf.text, known)
@@ -334,7 +168,7 @@ pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<
         Place::Query(_) | Place::Path(_) => lexicon::in_query(&leaf.text, known),
         _ => lexicon::in_text(&leaf.text, known),
     };
-    if rules.ids.people { with_people(leaf, found) } else { found }
+    if rules.ids().people { with_people(leaf, found) } else { found }
 }
 
 /// Whether the last member of a pointer is an id field.
@@ -480,7 +314,9 @@ pub fn marks(leaves: &[Leaf<'_>], rules: &Rules, known: &[&Lexicon]) -> Box<[u32
 mod tests {
     use super::*;
     use crate::tape::exchange::Headers;
+    use crate::tape::route::Route;
     use crate::tape::scribe;
+    use crate::tape::walk::{IdPlaces, PlacePattern, View};
 
     const A: &str = "7e323db2-3db2-7e32-b23d-327eb23d327e";
     const B: &str = "0385114b-b48f-4800-a046-f249eaba24b1";

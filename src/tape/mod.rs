@@ -42,6 +42,7 @@ pub mod request_text;
 pub mod route;
 pub mod row;
 mod row_set;
+pub mod rules;
 pub mod schema;
 pub mod scribe;
 mod secret_rules;
