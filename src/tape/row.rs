@@ -19,7 +19,7 @@ pub fn write(exchange: &Taped<Exchange>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The exchange that [`write`] wrote.
+/// The exchange that [`write()`] wrote.
 ///
 /// # Errors
 /// When the bytes are not such a row.
