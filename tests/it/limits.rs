@@ -202,6 +202,9 @@ fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// How far the kernel's count of resident memory may be off, in KiB: each processor adds to it in batches of 64 pages.
+const IMPRECISE: u64 = 256;
+
 /// How much the deck's memory grows at most by a request with this body, in KiB; and the status of its answer.
 fn growth(deck: &Deck<'_>, body: &[u8], coding: &str) -> (u64, String) {
     let before = deck.most_resident();
@@ -211,7 +214,7 @@ fn growth(deck: &Deck<'_>, body: &[u8], coding: &str) -> (u64, String) {
     write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
     stream.write_all(body).unwrap();
     let answer = read(&mut stream, "never");
-    (deck.most_resident() - before, answer[9..12].to_owned())
+    (deck.most_resident().saturating_sub(before), answer[9..12].to_owned())
 }
 
 #[test]
@@ -265,6 +268,6 @@ fn ten_kilobytes_never_cost_more_than_a_megabyte() {
         assert!(body.len() <= 12_000, "{name}: {} bytes", body.len());
         let (grown, answered) = growth(&deck, &body, coding);
         assert_eq!(answered, status, "{name}");
-        assert!(grown <= 1024, "{name}: {} bytes cost {grown} KiB", body.len());
+        assert!(grown <= 1024 + IMPRECISE, "{name}: {} bytes cost {grown} KiB", body.len());
     }
 }
