@@ -224,6 +224,15 @@ impl Ids {
         writer.finish()
     }
 
+    /// The same for an address. Where what is an id stands in the host's name as well, it is written as it is: the host
+    /// says where a request goes, in every run.
+    #[must_use]
+    pub fn address_to_tape(&self, url: &str) -> String {
+        let tape = self.to_tape(url);
+        let named_in_host = tape.split('/').nth(2).is_some_and(|host| host.contains("{{"));
+        if named_in_host { Self::default().to_tape(url) } else { tape }
+    }
+
     /// How the id of a row is spelled that is written so, in these surroundings.
     fn spelling(&self, row: Row, written: &str, surroundings: &Surroundings) -> Option<Spelling> {
         let recorded = self.recorded(row);

@@ -95,7 +95,7 @@ pub fn entry(exchange: &Taped<Exchange>, ids: &Ids) -> Entry {
 pub(super) fn request_entry(request: &Request, ids: &Ids) -> RequestEntry {
     RequestEntry {
         method: request.method.clone(),
-        url: ids.to_tape(&request.url()),
+        url: ids.address_to_tape(&request.url()),
         headers: header_entries(&request.headers, ids),
         body: body_entry(&request.body, ids),
     }
