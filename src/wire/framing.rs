@@ -217,7 +217,8 @@ fn body_of(head: &[u8], limits: HeadLimits) -> Result<Body, Fault> {
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let text = head.strip_suffix(b"\r\n").unwrap_or(head);
     // Every LF is known to stand behind a CR, so a CR that is left over in a line stands alone.
-    let mut lines = text.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r\n").unwrap_or(line));
+    let mut begin = 0;
+    let mut lines = memchr::memchr_iter(b'\n', text).map(|end| &text[std::mem::replace(&mut begin, end + 1)..end - 1]);
     let request = RequestLine::read(lines.next().unwrap_or_default()).map_err(Fault::Ambiguous)?;
     let mut fields = Fields::default();
     for (count, line) in lines.enumerate() {
@@ -243,7 +244,7 @@ impl RequestLine {
         else {
             return Err("its first line is not a method, a target and a version with one space between them");
         };
-        if method.is_empty() || !method.iter().copied().all(is_token_byte) {
+        if method.is_empty() || !all(method, is_token_byte) {
             return Err("its method is no word");
         }
         let is_1_0 = match version {
@@ -252,7 +253,7 @@ impl RequestLine {
             _ => return Err("its version is neither HTTP/1.1 nor HTTP/1.0"),
         };
         // RFC 3986 section 2 has nothing else in an address, and a fragment never leaves the client.
-        if !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+        if !all(target, |byte| byte.is_ascii_graphic() && byte != b'#') {
             return Err("its target holds what no address holds");
         }
         let is_connect = method == b"CONNECT";
@@ -285,10 +286,10 @@ impl Fields {
         }
         let colon = memchr::memchr(b':', line).ok_or("a header has no colon")?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if name.is_empty() || !name.iter().copied().all(is_token_byte) {
+        if name.is_empty() || !all(name, is_token_byte) {
             return Err("a header's name is no word");
         }
-        if !value.iter().copied().all(is_field_byte) {
+        if !all(value, is_field_byte) {
             return Err("a header holds a control character");
         }
         let value = value.trim_ascii();
@@ -345,7 +346,12 @@ impl Fields {
 
 /// What a name is made of (RFC 9110 section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'|' | b'~')
+}
+
+/// Whether all bytes are of a kind. It looks at each, and so at many at once.
+fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is(*byte))
 }
 
 /// What a value is made of (RFC 9110 section 5.5).
