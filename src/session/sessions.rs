@@ -171,7 +171,15 @@ impl Sessions {
     /// # Errors
     /// When it cannot be opened.
     pub async fn get(self: &Arc<Self>, name: &Name) -> Result<Arc<Session>, Fault> {
-        let found = self.slots().get(name).cloned();
+        let found = {
+            let slots = self.slots();
+            let slot = slots.get(name);
+            // Nearly every request is for a session that is there.
+            if let Some(session) = slot.filter(|slot| !slot.closing).and_then(|slot| slot.session.get()) {
+                return Ok(Arc::clone(session));
+            }
+            slot.cloned()
+        };
         let slot = match found {
             Some(slot) if slot.closing => return Err(closing(name)),
             Some(slot) => slot,
