@@ -9,9 +9,12 @@ use crate::session::replay::Player;
 use crate::session::{HostKind, Session, Target};
 use crate::tape::exchange::{self, Taped};
 use crate::tape::playing::Answer;
+use crate::tape::reading_cache::RawRequest;
 use crate::tape::{batch, sign_in};
 use crate::wire::message::{self, Body, Read};
-use http::header::HeaderValue;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Request, Response};
 
 /// Answers a request that is for `target`.
@@ -38,6 +41,10 @@ async fn replay(
         Read::Whole(bytes) => bytes,
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit.bytes)),
     };
+    let raw = raw(player, &head, target, &body);
+    if let Some(played) = raw.and_then(|raw| player.recall(&raw)) {
+        return Ok(spoken(played, mark));
+    }
     let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
     if target.kind == HostKind::SignIn
         && front.sign_in.offline
@@ -60,9 +67,22 @@ async fn replay(
     if let Some(struck) = client.and_then(|client| client.struck(player, &request)) {
         return Ok(struck);
     }
-    let played = player.answer(&request).map_err(Fault::Miss)?;
+    let played = player.answer_raw(&request, raw.as_ref()).map_err(Fault::Miss)?;
     troubled::wait(player.latency(&request, &played)).await;
     Ok(spoken(played, mark))
+}
+
+/// How a request came, where its like may be answered without a long way.
+fn raw<'a>(player: &Player, head: &'a Parts, target: &'a Target, body: &'a [u8]) -> Option<RawRequest<'a>> {
+    let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let plain = player.trouble().is_none() && !head.headers.contains_key(CONTENT_ENCODING) && path.starts_with('/');
+    (plain && target.kind == HostKind::Graph).then(|| RawRequest {
+        method: head.method.as_str(),
+        host: &target.host,
+        target: path,
+        content_type: head.headers.get(CONTENT_TYPE).map_or(b"", HeaderValue::as_bytes),
+        body,
+    })
 }
 
 /// Plays what is on tape, and asks for the rest; a request to a host that is not Graph's is never on tape.
@@ -131,7 +151,7 @@ fn warn_of_old_id(id: &str, request: &exchange::Request) {
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.
 fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
-    let told = format!("replay; exchange={}", played.exchange);
+    let told = ["replay; exchange=", &played.exchange.to_string()].concat();
     let told = HeaderValue::try_from(told).expect("digits make a header");
     marked(message::to_http(played.response), told, mark)
 }

@@ -9,6 +9,7 @@ use crate::tape::lexicon::Lexicon;
 use crate::tape::matching::Reading;
 use crate::tape::miss::{Miss, Unanswered};
 use crate::tape::playing::{self, Answer, Manner};
+use crate::tape::reading_cache::{RawRequest, ReadingCache};
 use crate::tape::scribe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,13 +21,21 @@ pub struct Player {
     bindings: Mutex<Bindings>,
     tally: Arc<Tally>,
     trouble: Trouble,
+    cache: ReadingCache,
 }
 
 impl Player {
     /// A player at the begin of the tape.
     #[must_use]
     pub fn new(index: Arc<Index>, manner: Manner, tally: Arc<Tally>) -> Self {
-        Self { index, manner, bindings: Mutex::default(), tally, trouble: Trouble::default() }
+        Self {
+            index,
+            manner,
+            bindings: Mutex::default(),
+            tally,
+            trouble: Trouble::default(),
+            cache: ReadingCache::default(),
+        }
     }
 
     /// The same with trouble on demand.
@@ -104,8 +113,20 @@ impl Player {
     /// # Errors
     /// A [`Miss`] that says why nothing answers.
     pub fn answer(&self, request: &Taped<Request>) -> Result<Answer, Box<Miss>> {
+        self.answer_raw(request, None)
+    }
+
+    /// The same, and next time one that differs by its GUIDs only is [recalled](Self::recall); `raw` is how it came.
+    ///
+    /// # Errors
+    /// A [`Miss`] that says why nothing answers.
+    pub fn answer_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Miss>> {
+        let (bindings, reading) = self.read(request);
+        if let Some(raw) = raw.filter(|_| self.index.has_no_texts() && bindings.lexicon().is_empty()) {
+            self.cache.keep(raw, request, &reading, self.index.rules());
+        }
         // Others are answered while this one is explained.
-        self.find(request).map_err(|unanswered| {
+        self.find_read(request, bindings, &reading).map_err(|unanswered| {
             let miss = unanswered.explain(&self.index, self.tally.cassette());
             self.tally.missed(&miss);
             Box::new(miss)
@@ -117,12 +138,41 @@ impl Player {
     /// # Errors
     /// When nothing answers.
     pub fn find(&self, request: &Taped<Request>) -> Result<Answer, Box<Unanswered>> {
-        let (mut bindings, reading) = self.read(request);
-        let answer = playing::answer(&self.index, &mut bindings, self.manner, request, &reading)?;
+        let (bindings, reading) = self.read(request);
+        self.find_read(request, bindings, &reading)
+    }
+
+    fn find_read(
+        &self,
+        request: &Taped<Request>,
+        mut bindings: MutexGuard<'_, Bindings>,
+        reading: &Reading,
+    ) -> Result<Answer, Box<Unanswered>> {
+        let answer = playing::answer(&self.index, &mut bindings, self.manner, reading)
+            .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
         drop(bindings);
-        tracing::debug!("exchange {} answers {} {}", answer.exchange, request.method, request.url());
-        self.tally.answered(answer.repeat, answer.allowed.iter().map(|rule| self.index.rule_name(*rule)));
+        self.answered(&answer, &request.method, &request.host, &request.target);
         Ok(answer)
+    }
+
+    /// Answers a request of a kind that was answered before, with other GUIDs: it need not go down the road to tape
+    /// again. `None` says nothing yet.
+    pub fn recall(&self, raw: &RawRequest<'_>) -> Option<Answer> {
+        let reading = self.cache.recall(raw, self.index.rules())?;
+        let mut bindings = self.bindings();
+        if !bindings.lexicon().is_empty() {
+            return None;
+        }
+        debug_assert_eq!(reading, playing::read(&self.index, &self.taped(raw.request()), &Lexicon::default()));
+        let answer = playing::answer(&self.index, &mut bindings, self.manner, &reading).ok()?;
+        drop(bindings);
+        self.answered(&answer, raw.method, raw.host, raw.target);
+        Some(answer)
+    }
+
+    fn answered(&self, answer: &Answer, method: &str, host: &str, target: &str) {
+        tracing::debug!("exchange {} answers {method} https://{host}{target}", answer.exchange);
+        self.tally.answered(answer.repeat, answer.allowed.iter().map(|rule| self.index.rule_name(*rule)));
     }
 
     /// Reads a request, aside from the lock where what the session knows makes no difference to it.

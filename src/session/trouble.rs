@@ -67,6 +67,12 @@ impl Trouble {
         !self.settings.faults.is_empty() || self.throttles()
     }
 
+    /// Whether neither faults nor latency are asked for.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        !self.is_any() && self.settings.latency == Latency::None
+    }
+
     /// Whether it matters whose a request is.
     #[must_use]
     pub fn throttles(&self) -> bool {

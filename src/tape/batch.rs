@@ -60,8 +60,8 @@ pub enum Fault {
 pub fn is_batch(method: &str, path: &str) -> bool {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     let (version, name) = (segments.next(), segments.next());
-    let name = name.map(|name| graph::percent_decode(name).to_ascii_lowercase());
-    method == "POST" && version.is_some() && name.as_deref() == Some("$batch") && segments.next().is_none()
+    let is_named = |name| graph::percent_decode(name).eq_ignore_ascii_case("$batch");
+    method == "POST" && version.is_some() && name.is_some_and(is_named) && segments.next().is_none()
 }
 
 /// Reads the requests of a batch.

@@ -9,9 +9,9 @@ use super::shapes::Shapes;
 
 /// The exchange that answers, and how its ids stand in the live request.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct Choice<'a> {
     pub(super) exchange: u32,
-    pub(super) bound: Vec<(Row, Token)>,
+    pub(super) bound: Vec<(Row, &'a Token)>,
     /// Whether a place had to be ignored.
     pub(super) ignored: bool,
 }
@@ -32,19 +32,19 @@ impl Groups<'_> {
 
 impl Index {
     /// Finds the exchange that answers, preferring one for which no place is ignored.
-    pub(super) fn choose(&self, reading: &Reading, bindings: &mut Bindings) -> Option<Choice> {
+    pub(super) fn choose<'a>(&self, reading: &'a Reading, bindings: &mut Bindings) -> Option<Choice<'a>> {
         let exact = self.choose_in(&self.exact, reading.exact(), reading, bindings, false);
         exact.or_else(|| self.choose_in(&self.loose, reading.loose(), reading, bindings, true))
     }
 
-    fn choose_in(
+    fn choose_in<'a>(
         &self,
         shapes: &Shapes,
-        live: Shape<'_>,
+        live: Shape<'a>,
         reading: &Reading,
         bindings: &mut Bindings,
         ignored: bool,
-    ) -> Option<Choice> {
+    ) -> Option<Choice<'a>> {
         let shape = shapes.find(live.key)?;
         let groups = Groups { shapes, shape };
         let group = self.settled(groups, live, bindings).or_else(|| self.nearest(groups, live, bindings))?;
@@ -53,7 +53,7 @@ impl Index {
         let unplayed = exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
         let exchange = *unplayed.or(exchanges.last())?;
         let filled = shapes.filling(shape, group).iter().zip(live.tokens);
-        let bound = filled.filter(|(filled, _)| *filled & LITERAL == 0).map(|(row, token)| (*row, token.clone()));
+        let bound = filled.filter(|(filled, _)| *filled & LITERAL == 0).map(|(row, token)| (*row, token));
         Some(Choice { exchange, bound: bound.collect(), ignored })
     }
 

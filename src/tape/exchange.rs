@@ -1,18 +1,20 @@
 //! Request, response and exchange as owned values: decoded, and free of any HTTP library.
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 /// Header fields in the order they came, names in lower case.
 ///
 /// A value holds one `char` per byte (ISO-8859-1, RFC 9110 section 5.5), so that any bytes survive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, String)>);
+pub struct Headers(Vec<(SmolStr, String)>);
 
 impl Headers {
     /// Adds a field; a repeated name is kept as a field of its own.
-    pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let mut name = name.into();
-        name.make_ascii_lowercase();
+    pub fn push(&mut self, name: impl AsRef<str>, value: impl Into<String>) {
+        let name = name.as_ref();
+        let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        let name = if is_lower { SmolStr::new(name) } else { name.to_ascii_lowercase().into() };
         self.0.push((name, value.into()));
     }
 
@@ -43,7 +45,7 @@ impl Headers {
     }
 }
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
+impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
         let fields = fields.into_iter();
         let mut headers = Self(Vec::with_capacity(fields.size_hint().0));
@@ -51,6 +53,15 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
             headers.push(name, value);
         }
         headers
+    }
+}
+
+impl IntoIterator for Headers {
+    type Item = (SmolStr, String);
+    type IntoIter = std::vec::IntoIter<(SmolStr, String)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -90,9 +90,14 @@ pub enum Segment<'a> {
 #[must_use]
 pub fn segments(path: &str) -> Vec<Segment<'_>> {
     let mut segments: Vec<Segment<'_>> = Vec::with_capacity(8);
-    for raw in path.split('/').filter(|raw| !raw.is_empty()) {
-        let text = percent_decode(raw);
-        if let Some((name, key)) = parenthesized(&text) {
+    // Most paths have neither an escape nor a key in parentheses.
+    let plain = memchr::memchr2(b'%', b'(', path.as_bytes()).is_none();
+    let ends = memchr::memchr_iter(b'/', path.as_bytes()).chain([path.len()]);
+    let mut begin = 0;
+    for raw in ends.map(|end| &path[std::mem::replace(&mut begin, end + 1)..end]).filter(|raw| !raw.is_empty()) {
+        let text = if plain { raw.into() } else { percent_decode(raw) };
+        let parted = if plain { None } else { parenthesized(&text) };
+        if let Some((name, key)) = parted {
             segments.push(Segment::Name(name.to_owned().into()));
             segments.push(Segment::Key(key.into()));
         } else if stands_as_key(&text, segments.last()) {
@@ -203,7 +208,7 @@ pub fn route_template(path: &str) -> String {
 /// Percent-decodes `text`; what is no valid escape, or would be no UTF-8, stays as it is.
 #[must_use]
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
+    if memchr::memchr(b'%', text.as_bytes()).is_none() {
         return text.into();
     }
     let bytes = text.as_bytes();

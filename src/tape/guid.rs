@@ -21,6 +21,12 @@ impl Guid {
         parse(text.as_bytes())
     }
 
+    /// Its text in lower case, without a formatter's cost.
+    #[must_use]
+    pub fn text(self) -> String {
+        uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut [0; LENGTH]).to_owned()
+    }
+
     /// Whether it has the version and variant that are free for anybody's use (RFC 9562 section 5.8).
     #[must_use]
     pub fn is_version_8(self) -> bool {
@@ -53,10 +59,11 @@ fn parse(bytes: &[u8]) -> Option<Guid> {
 /// A token may be joined to others by anything but letters and digits: `('…')`, `a_b`, `%27…%27`,
 /// the same percent-encoded once more, or a JSON escape such as `\u0027` before it.
 pub fn tokens(text: &str) -> impl Iterator<Item = (Range<usize>, Guid)> {
-    let bytes = text.as_bytes();
+    // In a shorter text there is none.
+    let bytes = if text.len() < LENGTH { b"" } else { text.as_bytes() };
     let mut from = 0;
     std::iter::from_fn(move || {
-        while let Some(hyphen) = bytes[from..].iter().position(|&b| b == b'-').map(|i| from + i) {
+        while let Some(hyphen) = memchr::memchr(b'-', &bytes[from..]).map(|i| from + i) {
             from = hyphen + 1;
             let Some(start) = hyphen.checked_sub(HYPHENS[0]) else { continue };
             let Some(candidate) = bytes.get(start..start + LENGTH) else { continue };
@@ -75,7 +82,7 @@ pub fn tokens(text: &str) -> impl Iterator<Item = (Range<usize>, Guid)> {
 /// Whether `text` is one GUID, or GUIDs joined by `_` as Intune's composite ids are.
 #[must_use]
 pub fn is_composite(text: &str) -> bool {
-    text.split('_').all(|part| Guid::parse(part).is_some())
+    text.len() >= LENGTH && text.split('_').all(|part| Guid::parse(part).is_some())
 }
 
 /// Whether a token may begin after `before`.

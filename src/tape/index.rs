@@ -165,6 +165,18 @@ impl Index {
         Self { rules: self.rules.with_stand_ins(stand_ins), ..self }
     }
 
+    /// The rules by which requests are read.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether no id of the cassette is a text that is one wherever it stands.
+    #[must_use]
+    pub fn has_no_texts(&self) -> bool {
+        self.ids.lexicon().is_empty()
+    }
+
     /// The rules for secrets, by which live requests go down the road too.
     #[must_use]
     pub fn secrets(&self) -> &Secrets {

@@ -14,8 +14,10 @@ const NUMBER: &str = "$serde_json::private::Number";
 
 /// Adds every value that holds no other, members in the order of their names; whether that could be done.
 pub(super) fn add<'a>(text: &'a [u8], leaves: &mut Vec<Leaf<'a>>) -> bool {
-    let (begun, mut pointer) = (leaves.len(), String::new());
-    let mut parser = serde_json::Deserializer::from_slice(text);
+    // Seen to be UTF-8 all at once, and not string by string.
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (begun, mut pointer) = (leaves.len(), String::with_capacity(64));
+    let mut parser = serde_json::Deserializer::from_str(text);
     let values = Values { pointer: &mut pointer, leaves: &mut *leaves };
     let parsed = values.deserialize(&mut parser).and_then(|()| parser.end());
     if parsed.is_err() {
@@ -32,7 +34,7 @@ struct Values<'s, 'a> {
 
 impl<'a> Values<'_, 'a> {
     fn leaf(&mut self, kind: Kind, text: impl Into<Cow<'a, str>>) {
-        self.leaves.push(Leaf { place: Place::Json(self.pointer.clone()), kind, text: text.into() });
+        self.leaves.push(Leaf { place: Place::Json(self.pointer.as_str().into()), kind, text: text.into() });
     }
 
     fn below(&mut self) -> Values<'_, 'a> {
@@ -105,7 +107,7 @@ impl<'a> Visitor<'a> for Values<'_, 'a> {
         let (length, mut from) = (self.pointer.len(), self.leaves.len());
         let begun = from;
         // The names so far, in order, each with how many values are below it.
-        let mut seen: Vec<(Cow<'a, str>, usize)> = Vec::new();
+        let mut seen: Vec<(Cow<'a, str>, usize)> = Vec::with_capacity(8);
         while let Some(name) = members.next_key_seed(Name)? {
             if name == NUMBER && seen.is_empty() {
                 let digits: String = members.next_value()?;

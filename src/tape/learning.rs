@@ -180,7 +180,7 @@ impl Learner {
         let covers = |patterns: &[PlacePattern], place: &Place| patterns.iter().any(|pattern| pattern.covers(place));
         walk::json(body, &mut |steps, leaf| {
             let (Some(Step::Member(member)), Value::String(text)) = (steps.last(), leaf) else { return };
-            let place = Place::Json(walk::pointer(steps));
+            let place = Place::Json(walk::pointer(steps).into());
             if covers(&places.also, &place) {
                 self.learn(text, member);
             }

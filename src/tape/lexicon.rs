@@ -166,10 +166,13 @@ fn keys(text: &str) -> Vec<Occurrence> {
         }
     }
     for at in memchr::memchr_iter(b'/', text.as_bytes()) {
-        let name = text[..at].rsplit('/').next().unwrap_or_default();
+        let name = &text[memchr::memrchr(b'/', &text.as_bytes()[..at]).map_or(0, |before| before + 1)..at];
+        if !graph::is_collection(name) {
+            continue;
+        }
         let end = text[at + 1..].find(|c: char| c.is_whitespace() || "/?#\"'\\<>(),;".contains(c));
         let range = at + 1..end.map_or(text.len(), |end| at + 1 + end);
-        if graph::is_collection(name) && !graph::is_no_key(&text[range.clone()]) {
+        if !graph::is_no_key(&text[range.clone()]) {
             let key = graph::percent_decode(&text[range.clone()]);
             push(&mut found, range, key);
         }

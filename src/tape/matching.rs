@@ -54,7 +54,7 @@ pub struct Shape<'a> {
 }
 
 /// Everything by which a request finds its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The key with every place in it, and the one without the places that rules ignore.
     exact: Key,
@@ -97,17 +97,29 @@ impl Reading {
             }
         }
         let (loose, compared) = (shaper.key(), shaper.tokens.len());
-        let mut exact = loose;
-        if !varying.is_empty() {
-            shaper.go_on_from(loose);
-            varying.iter().for_each(|(leaf, _)| shaper.add(leaf, rules, &known));
-            exact = shaper.key();
-        }
+        let exact = shaper.exact(loose, varying.iter().map(|(leaf, _)| *leaf), rules, &known);
         let mut varying: Vec<Varying> = varying.into_iter().map(|(_, varying)| varying).collect();
         varying.sort_by(|a, b| a.place.walked(&b.place));
         let tokens = shaper.tokens;
         let very_request = very_request(Shape { key: loose, tokens: &tokens[..compared] });
         Self { exact, loose, tokens, compared, very_request, varying, repeat: applied.repeat }
+    }
+
+    /// The reading of the same request with other ids, and with something else at places that may vary. No ids stand at
+    /// these, and none of the session's or the cassette's is a text.
+    pub(super) fn with(&self, tokens: Vec<Token>, varying: Vec<Varying>, rules: &Rules) -> Self {
+        let mut exact = self.exact;
+        if varying != self.varying {
+            let leaves: Vec<Leaf<'_>> = varying.iter().map(Varying::leaf).collect();
+            exact = Shaper::new().exact(self.loose, leaves.iter(), rules, &[]);
+        }
+        let very_request = very_request(Shape { key: self.loose, tokens: &tokens[..self.compared] });
+        Self { exact, tokens, varying, very_request, ..*self }
+    }
+
+    /// All ids, those at ignored places last.
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.tokens
     }
 
     /// The key of this very request, ignored places aside: its shape and its ids.
@@ -136,6 +148,13 @@ impl Varying {
             _ => serde_json::Value::from(leaf.text.as_ref()).to_string(),
         };
         Self { place: leaf.place.clone(), literal, rule }
+    }
+
+    /// The value that it was made of, where that has no escapes.
+    fn leaf(&self) -> Leaf<'_> {
+        let quoted = self.literal.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let kind = if quoted.is_some() { Kind::Text } else { Kind::Literal };
+        Leaf { place: self.place.clone(), kind, text: quoted.unwrap_or(&self.literal).into() }
     }
 }
 
@@ -173,8 +192,15 @@ pub(super) fn ids_of(leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) -> Vec<
 
 /// Whether the last member of a pointer is an id field.
 fn is_id_field(pointer: &str) -> bool {
-    let member = pointer.rsplit('/').find(|step| !step.bytes().all(|b| b.is_ascii_digit()));
-    member.is_some_and(graph::is_id_field)
+    let mut above = pointer;
+    while let Some(at) = memchr::memrchr(b'/', above.as_bytes()) {
+        let step = &above[at + 1..];
+        if !step.bytes().all(|b| b.is_ascii_digit()) {
+            return graph::is_id_field(step);
+        }
+        above = &above[..at];
+    }
+    false
 }
 
 /// Writes values down as they go into a key, ids as numbers by first appearance.
@@ -199,10 +225,19 @@ impl Shaper {
         Key::of_bytes(&self.text)
     }
 
-    /// Goes on after what has this key.
-    fn go_on_from(&mut self, key: Key) {
+    /// The key of what has the key `loose` without these values that may vary, if there are any.
+    fn exact<'l>(
+        &mut self,
+        loose: Key,
+        mut varying: impl Iterator<Item = &'l Leaf<'l>>,
+        rules: &Rules,
+        known: &[&Lexicon],
+    ) -> Key {
+        let Some(first) = varying.next() else { return loose };
         self.text.clear();
-        self.text.extend_from_slice(&key.0);
+        self.text.extend_from_slice(&loose.0);
+        [first].into_iter().chain(varying).for_each(|leaf| self.add(leaf, rules, known));
+        self.key()
     }
 
     fn add(&mut self, leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) {
@@ -213,7 +248,7 @@ impl Shaper {
             part(&mut self.text, leaf.text[from..range.start].as_bytes());
             from = range.end;
             let number = self.number(id, &leaf.text[range]);
-            self.text.extend_from_slice(&number.to_le_bytes());
+            length(&mut self.text, number);
         }
         part(&mut self.text, leaf.text[from..].as_bytes());
     }
@@ -243,17 +278,37 @@ impl Shaper {
 
 /// Writes a part with its length, so that no two sequences of parts are written alike.
 fn part(text: &mut Vec<u8>, bytes: &[u8]) {
-    text.extend_from_slice(&bytes.len().to_le_bytes());
+    length(text, bytes.len());
     text.extend_from_slice(bytes);
 }
+
+/// Writes a number so that it says where it ends: nearly all are small.
+fn length(text: &mut Vec<u8>, number: usize) {
+    match u8::try_from(number) {
+        Ok(small) if small < SHORT => text.push(small),
+        _ => {
+            text.push(SHORT);
+            text.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+}
+
+/// Numbers below this take one byte.
+const SHORT: u8 = 0xff;
 
 /// Writes a place as a part.
 fn place(text: &mut Vec<u8>, place: &Place) {
     let begin = text.len();
-    part(text, b"");
+    text.push(0);
     place.write(text);
-    let length = text.len() - begin - size_of::<usize>();
-    text[begin..begin + size_of::<usize>()].copy_from_slice(&length.to_le_bytes());
+    match u8::try_from(text.len() - begin - 1) {
+        Ok(short) if short < SHORT => text[begin] = short,
+        _ => {
+            let long = text.split_off(begin + 1);
+            text.truncate(begin);
+            part(text, &long);
+        }
+    }
 }
 
 /// Where a request goes, keys aside: by this a miss finds what it might have meant.

@@ -69,11 +69,13 @@ impl Mint {
     }
 
     fn hash(&self, parts: &[&[u8]]) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // In one go: a hasher that is fed bit by bit takes three times as long for so little.
+        let (mut text, mut length) = ([0; 64], 0);
         for part in parts {
-            hasher.update(part);
+            text[length..][..part.len()].copy_from_slice(part);
+            length += part.len();
         }
-        hasher.finalize()
+        blake3::keyed_hash(&self.key, &text[..length])
     }
 }
 

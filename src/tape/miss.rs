@@ -219,7 +219,7 @@ fn hints(request: &Request, nearest: &[Near]) -> Vec<String> {
     }
     let Some(body) = walk::parse_json(&request.body) else { return Vec::new() };
     let differs = |name: &str| {
-        let place = Place::Json(format!("/{name}"));
+        let place = Place::Json(format!("/{name}").into());
         let among = |found: &Differences| found.more > 0 || found.first.iter().any(|found| found.place == place);
         nearest.first().is_none_or(|near| among(&near.differences))
     };

@@ -36,6 +36,7 @@ mod person_places;
 pub mod place;
 pub mod played;
 pub mod playing;
+pub mod reading_cache;
 pub mod redact;
 pub mod renaming;
 pub mod request_text;

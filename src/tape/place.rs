@@ -1,6 +1,7 @@
 //! Places of a message, and the patterns by which rules name them.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -16,11 +17,11 @@ pub enum Place {
     /// A segment of the path in normal form, counted from 1; the version is the first. 0 is the whole path behind it.
     Path(usize),
     /// A query option by its decoded name.
-    Query(String),
+    Query(SmolStr),
     /// A header by its name in lower case.
-    Header(String),
+    Header(SmolStr),
     /// A JSON Pointer (RFC 6901) into the body.
-    Json(String),
+    Json(SmolStr),
     /// The body as a whole, where it is no JSON.
     Body,
 }
@@ -149,8 +150,7 @@ impl PlacePattern {
         match (self, place) {
             (Self::Query(own), Place::Query(name)) | (Self::Header(own), Place::Header(name)) => own == name,
             (Self::Json(own), Place::Json(pointer)) => {
-                let mut steps = pointer.split('/').skip(1);
-                own.iter().all(|own| steps.next().is_some_and(|step| own.as_deref().is_none_or(|own| own == step)))
+                own.iter().try_fold(pointer.as_bytes(), |rest, own| below(rest, own.as_deref())).is_some()
             }
             _ => false,
         }
@@ -168,6 +168,16 @@ impl fmt::Display for PlacePattern {
             }
         }
     }
+}
+
+/// What of a pointer is below its first step, where that is `step` or any will do.
+fn below<'a>(pointer: &'a [u8], step: Option<&str>) -> Option<&'a [u8]> {
+    let first = pointer.strip_prefix(b"/")?;
+    let below = match step {
+        Some(step) => first.strip_prefix(step.as_bytes())?,
+        None => &first[memchr::memchr(b'/', first).unwrap_or(first.len())..],
+    };
+    matches!(below.first(), None | Some(b'/')).then_some(below)
 }
 
 /// What config says of ids: where they stand, against what the deck would think, and whether people have them too.
@@ -197,7 +207,7 @@ mod tests {
 
     #[test]
     fn patterns_cover_a_place_and_what_stands_in_it() {
-        let place = |pointer: &str| Place::Json(pointer.to_owned());
+        let place = |pointer: &str| Place::Json(pointer.into());
         let pattern = PlacePattern::parse("json:/value/*/at").unwrap();
         assert!(pattern.covers(&place("/value/0/at")) && pattern.covers(&place("/value/7/at/deep")));
         assert!(!pattern.covers(&place("/value/0")) && !pattern.covers(&place("/value/0/att")));

@@ -40,32 +40,38 @@ pub struct Answer {
 }
 
 /// What a request finds on tape.
-struct Found {
-    choice: Choice,
+struct Found<'a> {
+    choice: Choice<'a>,
     /// How often the exchange answered this very request.
     plays: u32,
     /// Whether it answered any.
     repeat: bool,
 }
 
-/// Finds the exchange that answers; where that is used up, what it was used for.
-fn find(
+/// An exchange that would answer, and is used up.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    exchange: u32,
+    /// Whether a rule for repeats says so.
+    by_rule: bool,
+}
+
+/// Finds the exchange that answers; where that is used up, which it is.
+fn find<'a>(
     index: &Index,
     bindings: &mut Bindings,
     manner: Manner,
-    request: &Taped<Request>,
-    reading: &Reading,
-) -> Result<Found, Option<Played>> {
+    reading: &'a Reading,
+) -> Result<Found<'a>, Option<Used>> {
     let verbatim =
-        |choice: &Choice| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
+        |choice: &Choice<'_>| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
     let choice = index.choose(reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
     let plays = bindings.plays(reading.very_request(), choice.exchange);
     let repeat = bindings.played(choice.exchange) > 0;
     let writes = !index.is(choice.exchange, READS);
     let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && plays > 0;
     if (manner.strict && repeat) || no_repeat {
-        let rule = index.rules.repeat_rule(request).filter(|_| no_repeat && !manner.strict);
-        return Err(Some(Played { exchange: choice.exchange, by: bindings.last_played(choice.exchange), rule }));
+        return Err(Some(Used { exchange: choice.exchange, by_rule: no_repeat && !manner.strict }));
     }
     Ok(Found { choice, plays, repeat })
 }
@@ -74,7 +80,7 @@ fn find(
 #[must_use]
 pub fn is_on_tape(index: &Index, bindings: &mut Bindings, manner: Manner, request: &Taped<Request>) -> bool {
     let reading = read(index, request, bindings.lexicon());
-    find(index, bindings, manner, request, &reading).is_ok()
+    find(index, bindings, manner, &reading).is_ok()
 }
 
 /// What request this is, whatever came before it and whatever stands at places that may vary.
@@ -86,7 +92,7 @@ pub fn key(index: &Index, request: &Taped<Request>) -> Key {
 /// Reads a request and answers it from tape.
 ///
 /// # Errors
-/// As [`answer`].
+/// When nothing on tape answers, or not once more; what that is has still to be explained, which takes longer.
 pub fn play(
     index: &Index,
     bindings: &mut Bindings,
@@ -94,7 +100,7 @@ pub fn play(
     request: &Taped<Request>,
 ) -> Result<Answer, Box<Unanswered>> {
     let reading = read(index, request, bindings.lexicon());
-    answer(index, bindings, manner, request, &reading)
+    answer(index, bindings, manner, &reading).map_err(|used| unanswered(index, bindings, request, used))
 }
 
 /// Reads a request; `known` are the texts that are ids in this session.
@@ -106,18 +112,16 @@ pub fn read(index: &Index, request: &Taped<Request>, known: &Lexicon) -> Reading
 /// Answers a request, as it [reads](read), from tape.
 ///
 /// # Errors
-/// When nothing on tape answers, or not once more; what that is has still to be explained, which takes longer.
+/// When nothing on tape answers, or not once more. Nothing has come of the request then: it is still to be counted as
+/// [`unanswered`].
 pub fn answer(
     index: &Index,
     bindings: &mut Bindings,
     manner: Manner,
-    request: &Taped<Request>,
     reading: &Reading,
-) -> Result<Answer, Box<Unanswered>> {
+) -> Result<Answer, Option<Used>> {
+    let Found { choice, plays, repeat } = find(index, bindings, manner, reading)?;
     bindings.ask();
-    let found = find(index, bindings, manner, request, reading)
-        .map_err(|played| unanswered(index, bindings, request, played))?;
-    let Found { choice, plays, repeat } = found;
     let plays = if reading.repeat == Repeat::Last { 0 } else { plays };
     settle(index, bindings, &choice);
     bindings.count(reading.very_request(), choice.exchange);
@@ -137,7 +141,19 @@ pub fn answer(
     Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took: played.took })
 }
 
-fn unanswered(index: &Index, bindings: &Bindings, request: &Taped<Request>, played: Option<Played>) -> Box<Unanswered> {
+/// Counts a request that nothing answers.
+pub fn unanswered(
+    index: &Index,
+    bindings: &mut Bindings,
+    request: &Taped<Request>,
+    used: Option<Used>,
+) -> Box<Unanswered> {
+    bindings.ask();
+    let played = used.map(|Used { exchange, by_rule }| Played {
+        exchange,
+        by: bindings.last_played(exchange),
+        rule: index.rules.repeat_rule(request).filter(|_| by_rule),
+    });
     Box::new(Unanswered { request: request.clone(), live: Live::of(index, bindings, request), played })
 }
 
@@ -167,7 +183,7 @@ fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
 }
 
 /// Binds what the choice decided. Ids that need no table, because the cassette or the mint knows them, take no room.
-fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice) {
+fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>) {
     for (row, token) in &choice.bound {
         let minted = index.minter(*row).is_some();
         let known = index.unseal(&token.id).is_some() || index.ids.find(&token.id) == Some(*row);

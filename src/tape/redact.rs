@@ -40,7 +40,7 @@ pub fn printable(text: &str) -> String {
 /// An address or a form without its secrets, if there are any: as they stand, and as they read when they are decoded.
 fn target(target: &str, secrets: &Secrets) -> Option<String> {
     let clean = secrets.without_in(target);
-    if !clean.contains(['%', '+']) {
+    if memchr::memchr2(b'%', b'+', clean.as_bytes()).is_none() {
         return (clean != target).then(|| clean.into_owned());
     }
     let part = |part: &str| {
@@ -66,9 +66,9 @@ fn target(target: &str, secrets: &Secrets) -> Option<String> {
 
 /// Whether a body is a form, whose fields are encoded as those of a query are.
 fn is_form(headers: &Headers) -> bool {
-    headers
-        .get("content-type")
-        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let kind = headers.get("content-type").and_then(|kind| kind.get(..FORM.len()));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(FORM))
 }
 
 fn body(body: &mut Bytes, headers: &Headers, secrets: &Secrets) {
@@ -121,8 +121,12 @@ pub fn is_sign_in(request: &Request) -> bool {
     let name = request.host.split(':').next().unwrap_or_default();
     // A program whose sign-in was led to the deck's own address says the same there.
     let asks_for_token = || {
-        let path = request.path().to_ascii_lowercase();
-        path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token")
+        let path = request.path();
+        let ends = |end: &str| {
+            let tail = path.len().checked_sub(end.len()).and_then(|at| path.get(at..));
+            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+        };
+        ends("/oauth2/v2.0/token") || ends("/oauth2/token")
     };
     graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token()
 }

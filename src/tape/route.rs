@@ -1,6 +1,7 @@
 //! Routes: `METHOD path-pattern`, by which config says what is recorded and where places are ignored.
 
 use super::graph;
+use super::guid;
 use globset::{GlobBuilder, GlobMatcher};
 
 /// A method, or any, and a pattern for paths without their version.
@@ -68,6 +69,16 @@ impl Route {
         self.method.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(method))
     }
 
+    /// Whether it says the same of all paths that differ by their GUIDs only: no pattern looks into a segment.
+    #[must_use]
+    pub fn is_blind_to_guids(&self) -> bool {
+        let pattern = self.text.split_once(' ').map_or("", |(_, pattern)| pattern);
+        pattern.split('/').all(|segment| {
+            let whole = matches!(segment, "*" | "**") || !segment.contains(['*', '?', '[', '{', '\\']);
+            whole && guid::tokens(segment).next().is_none()
+        })
+    }
+
     /// Whether a path is meant that is written as [`graph::route_path`] does.
     #[must_use]
     pub fn leads_to(&self, route_path: &str) -> bool {
@@ -100,6 +111,16 @@ mod tests {
             ("POST", format!("/beta/users/{A}/userStatuses")),
         ] {
             assert!(!route.matches(method, &path), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_looks_into_no_segment_is_blind_to_guids() {
+        for route in ["POST /**/userStatuses", "* /deviceManagement/*/x", "GET /"] {
+            assert!(Route::parse(route).unwrap().is_blind_to_guids(), "{route}");
+        }
+        for route in ["GET /users/a*", "GET /users/[0-9]*", "GET /{a,b}/x", "GET /a?", &format!("GET /users/{A}")] {
+            assert!(!Route::parse(route).unwrap().is_blind_to_guids(), "{route}");
         }
     }
 

@@ -40,7 +40,7 @@ impl Rule {
     #[must_use]
     pub fn names(&self, place: &Place) -> Option<String> {
         let ignored = self.ignore.iter().find(|pattern| pattern.covers(place)).map(ToString::to_string);
-        let compared = || self.headers.iter().map(|name| Place::Header(name.clone())).find(|header| header == place);
+        let compared = || self.headers.iter().map(|name| Place::Header(name.into())).find(|header| header == place);
         ignored.or_else(|| compared().map(|header| header.to_string()))
     }
 
@@ -119,6 +119,14 @@ impl Rules {
     /// The stand-in for a live id, where it can be told whose it is.
     pub(super) fn stand_in(&self, live: &Id) -> Option<Id> {
         self.stand_ins.filter(|_| self.ids.people).map(|stand_ins| stand_ins.id(live))
+    }
+
+    /// Whether they say the same of all requests that differ by their GUIDs only.
+    #[must_use]
+    pub fn are_blind_to_guids(&self) -> bool {
+        let IdPlaces { also, never, people } = &self.ids;
+        let ids_by_look = also.is_empty() && never.is_empty() && !people;
+        ids_by_look && !self.secrets.has_own_shapes() && self.rules.iter().all(|rule| rule.route.is_blind_to_guids())
     }
 
     /// The rules for secrets.

@@ -37,6 +37,8 @@ struct Search {
     names: Vec<String>,
     any: RegexSet,
     each: Vec<Rule>,
+    /// Whether a rule of the user's own finds secrets by their shape.
+    own_shapes: bool,
     /// A name of a member, decoded, that hides a secret; none where they are all switched off.
     member: Option<Regex>,
 }
@@ -136,10 +138,17 @@ impl Secrets {
             header_names: whole.into_iter().map(str::to_owned).collect(),
             headers: patterned.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
+            own_shapes: !changes.rules.is_empty(),
             any: RegexSet::new(&patterns)?,
             each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
             member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
         })))
+    }
+
+    /// Whether a rule of the user's own finds secrets by their shape: the deck's own find none in a GUID.
+    #[must_use]
+    pub fn has_own_shapes(&self) -> bool {
+        self.0.own_shapes
     }
 
     /// Whether a header, by its name, carries credentials.

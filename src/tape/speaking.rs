@@ -11,7 +11,7 @@ use super::matching::{Key, Varying};
 use super::stand_ins;
 use super::template::Template;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// How many texts of one length are tried before a longer one.
 const TRIES: u32 = 64;
@@ -36,7 +36,7 @@ pub(super) struct Speaker<'a> {
     policy: Policy,
     exchange: u32,
     plays: u32,
-    values: HashMap<Row, Cow<'a, str>>,
+    values: BTreeMap<Row, Cow<'a, str>>,
     /// The ids made for this answer that nothing but a table can tell later.
     pub(super) told: Vec<Told>,
 }
@@ -54,7 +54,7 @@ impl<'a> Speaker<'a> {
         index: &'a Index,
         bindings: &'a Bindings,
         policy: Policy,
-        choice: &'a Choice,
+        choice: &'a Choice<'a>,
         plays: u32,
     ) -> Self {
         let values = choice.bound.iter().map(|(row, token)| (*row, token.spelled.as_str().into())).collect();
@@ -109,8 +109,8 @@ impl<'a> Speaker<'a> {
         let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
         let index = self.index;
         let played = index.exchange(minter);
-        let mut origin = blake3::Hasher::new();
-        origin.update(&played.loose_key.0);
+        let mut origin = Vec::with_capacity(64);
+        origin.extend_from_slice(&played.loose_key.0);
         let mut as_recorded = plays == 0;
         for filled in &played.loose_filling {
             let id = match index.slot(*filled) {
@@ -121,15 +121,15 @@ impl<'a> Speaker<'a> {
                     live
                 }
             };
-            origin.update(&id.digest());
+            origin.extend_from_slice(&id.digest());
         }
         if as_recorded && self.policy != Policy::Random {
             return recorded;
         }
-        origin.update(&plays.to_le_bytes());
+        origin.extend_from_slice(&plays.to_le_bytes());
         match Id::of(&recorded) {
             Id::Guid(_) => {
-                let derived = index.mint.seal(row, &origin.finalize()).to_string();
+                let derived = index.mint.seal(row, &blake3::hash(&origin)).text();
                 let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());
                 if upper { derived.to_uppercase().into() } else { derived.into() }
             }
@@ -140,9 +140,8 @@ impl<'a> Speaker<'a> {
     /// A text of the length and alphabet of the recorded one, that stands for nothing else in this session.
     ///
     /// Only where there are few such texts does it depend on those that were told before.
-    fn alike(&mut self, row: Row, recorded: &str, origin: &blake3::Hasher) -> String {
-        let mut origin = origin.clone();
-        let origin = origin.update(&row.to_le_bytes()).finalize();
+    fn alike(&mut self, row: Row, recorded: &str, origin: &[u8]) -> String {
+        let origin = blake3::hash(&[origin, &row.to_le_bytes()].concat());
         let free = |text: &str| {
             let id = Id::of(text);
             let own = self.bindings.row(&id).is_none() || self.bindings.origin(text) == Some(*origin.as_bytes());

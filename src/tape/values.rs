@@ -82,8 +82,8 @@ impl Values {
     pub(super) fn text(&self, number: u32) -> Cow<'_, str> {
         let at = number as usize;
         match self.kinds[at] {
-            LOWER => Guid(self.bits[at]).to_string().into(),
-            UPPER => Guid(self.bits[at]).to_string().to_uppercase().into(),
+            LOWER => Guid(self.bits[at]).text().into(),
+            UPPER => Guid(self.bits[at]).text().to_ascii_uppercase().into(),
             _ => text_at(self.bits[at], &self.texts).into(),
         }
     }

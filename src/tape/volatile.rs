@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn what_differs_each_time_is_told_from_what_stays() {
-        let header = |name: &str| Place::Header(name.to_owned());
-        let json = |pointer: &str| Place::Json(pointer.to_owned());
+        let header = |name: &str| Place::Header(name.into());
+        let json = |pointer: &str| Place::Json(pointer.into());
         for (place, text, steadiness) in [
             (header("etag"), "W/\"1\"", Steadiness::Passing),
             (header("retry-after"), "7", Steadiness::Passing),

@@ -39,7 +39,7 @@ pub fn leaves<'a>(request: &'a Request, view: &View) -> Vec<Leaf<'a>> {
         leaves.push(Leaf { place: Place::Path(i + 1), kind, text });
     }
     for (name, value) in query_options(request.query().unwrap_or_default()) {
-        leaves.push(Leaf { place: Place::Query(name), kind: Kind::Text, text: value.into() });
+        leaves.push(Leaf { place: Place::Query(name.into()), kind: Kind::Text, text: value.into() });
     }
     header_leaves(&request.headers, view, &mut leaves);
     body_leaves(&request.body, view, &mut leaves);
@@ -57,13 +57,18 @@ pub fn answer_leaves<'a>(response: &'a Response, view: &View) -> Vec<Leaf<'a>> {
 
 fn header_leaves<'a>(headers: &'a Headers, view: &View, leaves: &mut Vec<Leaf<'a>>) {
     for (name, value) in headers.iter().filter(|(name, _)| view.headers.iter().any(|seen| seen == name)) {
-        leaves.push(Leaf { place: Place::Header(name.to_owned()), kind: Kind::Text, text: value.into() });
+        leaves.push(Leaf { place: Place::Header(name.into()), kind: Kind::Text, text: value.into() });
     }
 }
 
 fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
-    let is_lower = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if is_lower { name } else { name.to_lowercase().into() }
+    if !name.is_ascii() {
+        name.to_lowercase().into()
+    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name
+    }
 }
 
 /// The options of a query, decoded and sorted: their order says nothing.
@@ -118,7 +123,7 @@ pub(super) fn leaf_of(steps: &[Step<'_>], value: &Value) -> Leaf<'static> {
         Value::String(text) => (Kind::Text, text.clone()),
         literal => (Kind::Literal, literal.to_string()),
     };
-    Leaf { place: Place::Json(pointer(steps)), kind, text: text.into() }
+    Leaf { place: Place::Json(pointer(steps).into()), kind, text: text.into() }
 }
 
 /// A body as JSON, when it is an object or an array; a byte order mark before it is passed over.

@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -159,7 +158,7 @@ pub fn owned_request(
     Ok(Request {
         method: head.method.as_str().to_owned(),
         host: host.to_owned(),
-        target: format!("{root}{target}"),
+        target: [root, target].concat(),
         // What is never put on tape need not be held either.
         headers: owned_headers(&head.headers, |name| !graph::is_passing_request_header(name)),
         body: decoded(&head.headers, body, limit.bytes.min(expanded)).map_err(|fault| match fault {
@@ -202,9 +201,9 @@ fn latin1(bytes: &[u8]) -> String {
     }
 }
 
-fn from_latin1(text: &str) -> Cow<'_, [u8]> {
+fn from_latin1(text: String) -> Bytes {
     let byte = |c| u8::try_from(c).unwrap_or(b'?');
-    if text.is_ascii() { text.as_bytes().into() } else { text.chars().map(byte).collect::<Vec<u8>>().into() }
+    if text.is_ascii() { text.into() } else { text.chars().map(byte).collect() }
 }
 
 /// A response from tape as an HTTP message; framing is made anew.
@@ -218,9 +217,9 @@ pub fn to_http(response: Response) -> http::Response<Body> {
     message.headers_mut().reserve(8);
     // Whoever writes a cassette by hand may have left framing in it.
     let framing = |name: &str| graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding");
-    for (name, value) in response.headers.iter().filter(|(name, _)| !framing(name)) {
+    for (name, value) in response.headers.into_iter().filter(|(name, _)| !framing(name)) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read");
-        let value = HeaderValue::from_bytes(&from_latin1(value)).expect("checked when the cassette was read");
+        let value = HeaderValue::from_maybe_shared(from_latin1(value)).expect("checked when the cassette was read");
         message.headers_mut().append(name, value);
     }
     message

@@ -1,0 +1,417 @@
+//! Readings of requests that came before, but for their GUIDs: a program asks the same of one id after the other.
+//!
+//! A request that differs from one that was read by its GUIDs alone reads alike, with these GUIDs in it: this is what the
+//! renaming law says of a reading. Where anything could make that untrue, nothing is kept and nothing recalled.
+
+use super::exchange::{Request, Taped};
+use super::guid::{self, Guid};
+use super::id::Id;
+use super::matching::{Reading, Token, Varying};
+use super::rules::Rules;
+use super::walk::{self, Place};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+/// How many bytes all that is kept may take. When it would be more, all is forgotten, and what still comes kept anew.
+const ROOM: usize = 16 * 1024 * 1024;
+/// What is kept of a request besides its skeleton, in bytes: its reading, with an id or two.
+const BESIDES: usize = 640;
+/// The largest request that is kept, in bytes.
+const LARGEST: usize = 16 * 1024;
+/// How many requests that came once are known: only what comes again is kept.
+const SEEN: usize = 16 * 1024;
+/// How many GUIDs a request may have.
+const GUIDS: usize = 16;
+/// How long a time may be: in no longer one could a secret be hidden.
+const LONGEST_TIME: usize = 40;
+
+/// What stands in a skeleton for a GUID, whose number follows, for a time, and between parts. None of them is in a text.
+const GUID: u8 = 0xff;
+const TIME: u8 = 0xfe;
+const END: u8 = 0xfd;
+
+/// A request as it comes, before it goes down the road to tape.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRequest<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The host.
+    pub host: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// The value of `Content-Type`, by which secrets are looked for.
+    pub content_type: &'a [u8],
+    /// The body, of which nothing was encoded.
+    pub body: &'a [u8],
+}
+
+impl RawRequest<'_> {
+    /// The request with no other headers than that.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let content_type = self.content_type.iter().copied().map(char::from).collect::<String>();
+        Request {
+            method: self.method.to_owned(),
+            host: self.host.to_owned(),
+            target: self.target.to_owned(),
+            headers: [("content-type", content_type)].into_iter().collect(),
+            body: self.body.to_vec().into(),
+        }
+    }
+}
+
+/// Readings by what a request is but for its GUIDs.
+#[derive(Debug, Default)]
+pub struct ReadingCache {
+    hasher: RandomState,
+    kept: RwLock<Kept>,
+    /// The hashes of skeletons that came once, each at its place.
+    seen: Mutex<Vec<u32>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    patterns: BTreeMap<u64, Pattern>,
+    bytes: usize,
+}
+
+/// What is known of all requests with one skeleton.
+#[derive(Debug)]
+struct Pattern {
+    skeleton: Box<[u8]>,
+    /// The reading of one of them.
+    reading: Reading,
+    /// For each id of the reading the number of its GUID in the skeleton.
+    tokens: Box<[usize]>,
+    times: Box<[Time]>,
+}
+
+/// What a time must be.
+#[derive(Debug)]
+enum Time {
+    Same(Box<str>),
+    /// Anything: it is what may vary, by its number.
+    Varying(usize),
+}
+
+impl ReadingCache {
+    /// The reading of a request, where it is one that came before but for its GUIDs, and for its times where these may vary.
+    #[must_use]
+    pub fn recall(&self, raw: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
+        let skeleton = Skeleton::of(raw)?;
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let pattern = kept.patterns.get(&self.hasher.hash_one(&skeleton.text))?;
+        (*pattern.skeleton == *skeleton.text).then(|| pattern.fill(&skeleton, rules)).flatten()
+    }
+
+    /// Keeps the reading of a request that comes again, where others can be known by it. Texts that are ids in the
+    /// session, or in the cassette, must have been none when it was read.
+    pub fn keep(&self, raw: &RawRequest<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) {
+        let Some(skeleton) = Skeleton::of(raw) else { return };
+        let hash = self.hasher.hash_one(&skeleton.text);
+        if !self.came_before(hash) {
+            return;
+        }
+        let Some(pattern) = Pattern::of(&skeleton, raw, request, reading, rules) else { return };
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let bytes = skeleton.text.len() + BESIDES;
+        if kept.bytes + bytes > ROOM {
+            *kept = Kept::default();
+        }
+        kept.bytes += bytes;
+        kept.patterns.insert(hash, pattern);
+    }
+
+    fn came_before(&self, hash: u64) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_empty() {
+            seen.resize(SEEN, 0);
+        }
+        let (place, mark) = (hash as usize % SEEN, (hash >> 32) as u32);
+        std::mem::replace(&mut seen[place], mark) == mark
+    }
+}
+
+impl Pattern {
+    /// The pattern of a skeleton, if it has one that tells all.
+    fn of(
+        skeleton: &Skeleton<'_>,
+        raw: &RawRequest<'_>,
+        request: &Taped<Request>,
+        reading: &Reading,
+        rules: &Rules,
+    ) -> Option<Self> {
+        let applied = rules.applied(request);
+        // Secrets were taken out, headers are compared, or the order of elements is one of the deck's own.
+        let changed = request.target != raw.target || request.body != raw.body || request.method != raw.method;
+        if changed || !applied.view.headers.is_empty() || applied.view.unordered || !rules.are_blind_to_guids() {
+            return None;
+        }
+        // The names of members put them in order.
+        let named = |place: &Place| matches!(place, Place::Json(pointer) if guid::tokens(pointer).next().is_some());
+        if walk::leaves(request, &applied.view).iter().any(|leaf| named(&leaf.place)) {
+            return None;
+        }
+        let number = |token: &Token| skeleton.guids.iter().position(|guid| Id::Guid(guid.value) == token.id);
+        let tokens: Box<[usize]> = reading.tokens().iter().map(number).collect::<Option<_>>()?;
+        let varying = &reading.varying;
+        let fixed = varying.iter().all(|one| guid::tokens(&one.literal).next().is_none());
+        if tokens.len() != skeleton.guids.len() || !fixed {
+            return None;
+        }
+        let times = skeleton.times.iter().map(|time| Time::of(time, skeleton, varying)).collect::<Option<_>>()?;
+        let pattern = Self { skeleton: (*skeleton.text).into(), reading: reading.clone(), tokens, times };
+        // The way of all that follow must lead this one to where it is.
+        (pattern.fill(skeleton, rules).as_ref() == Some(reading)).then_some(pattern)
+    }
+
+    /// The reading of the request with this skeleton.
+    fn fill(&self, skeleton: &Skeleton<'_>, rules: &Rules) -> Option<Reading> {
+        let token = |number: &usize| {
+            let guid = &skeleton.guids[*number];
+            Token { id: Id::Guid(guid.value), spelled: guid.spelled.to_owned() }
+        };
+        let mut varying = self.reading.varying.clone();
+        for (time, said) in self.times.iter().zip(&skeleton.times) {
+            match time {
+                Time::Same(text) if **text == **said => {}
+                Time::Same(_) => return None,
+                Time::Varying(number) => {
+                    let literal = &mut varying[*number].literal;
+                    if literal[1..literal.len() - 1] != **said {
+                        *literal = ["\"", said, "\""].concat();
+                    }
+                }
+            }
+        }
+        Some(self.reading.with(self.tokens.iter().map(token).collect(), varying, rules))
+    }
+}
+
+impl Time {
+    /// What a time of a skeleton must be; `None` where it stands at several places.
+    fn of(time: &str, skeleton: &Skeleton<'_>, varying: &[Varying]) -> Option<Self> {
+        let is_it = |one: &Varying| one.literal.strip_prefix('"').and_then(|one| one.strip_suffix('"')) == Some(time);
+        let once = skeleton.times.iter().filter(|other| **other == time).count() == 1;
+        match varying.iter().position(is_it) {
+            Some(number) => once.then_some(Self::Varying(number)),
+            None => Some(Self::Same(time.into())),
+        }
+    }
+}
+
+/// A request, its GUIDs as numbers by first appearance.
+struct Skeleton<'a> {
+    text: Vec<u8>,
+    guids: Vec<Spelled<'a>>,
+    times: Vec<&'a str>,
+}
+
+/// A GUID and how it is spelled wherever it stands.
+struct Spelled<'a> {
+    value: Guid,
+    spelled: &'a str,
+}
+
+impl<'a> Skeleton<'a> {
+    /// The skeleton of a request; `None` for one that is not kept.
+    fn of(raw: &RawRequest<'a>) -> Option<Self> {
+        let body = std::str::from_utf8(raw.body).ok()?;
+        // Escapes may hide GUIDs, and options of a query are put in order by their values.
+        let plain = memchr::memchr2(b'%', b'?', raw.target.as_bytes()).is_none();
+        if !plain || body.len() + raw.target.len() > LARGEST || memchr::memchr(b'\\', raw.body).is_some() {
+            return None;
+        }
+        let heads = [raw.method.as_bytes(), raw.host.as_bytes(), raw.content_type];
+        let length = heads.iter().map(|head| head.len()).sum::<usize>() + raw.target.len() + body.len() + 8;
+        let mut skeleton = Self { text: Vec::with_capacity(length), guids: Vec::new(), times: Vec::new() };
+        for head in heads {
+            skeleton.text.extend_from_slice(head);
+            skeleton.text.push(END);
+        }
+        skeleton.add(raw.target)?;
+        skeleton.text.push(END);
+        skeleton.add(body)?;
+        Some(skeleton)
+    }
+
+    fn add(&mut self, text: &'a str) -> Option<()> {
+        let mut from = 0;
+        for (range, value) in guid::tokens(text) {
+            self.add_times(&text[from..range.start]);
+            from = range.end;
+            let number = self.number(&text[range.clone()], value)?;
+            stands_apart(text.as_bytes(), &range).then(|| self.text.extend_from_slice(&[GUID, number]))?;
+        }
+        self.add_times(&text[from..]);
+        Some(())
+    }
+
+    /// The number of a GUID; `None` where it is spelled in two ways, or where there are too many.
+    fn number(&mut self, spelled: &'a str, value: Guid) -> Option<u8> {
+        let number = self.guids.iter().position(|guid| guid.value == value).unwrap_or_else(|| {
+            self.guids.push(Spelled { value, spelled });
+            self.guids.len() - 1
+        });
+        let alike = number < GUIDS && self.guids[number].spelled == spelled;
+        u8::try_from(number).ok().filter(|_| alike)
+    }
+
+    fn add_times(&mut self, text: &'a str) {
+        let mut from = 0;
+        for at in memchr::memchr_iter(b'T', text.as_bytes()) {
+            if let Some(time) = at.checked_sub(10).filter(|start| *start > from).and_then(|start| time(text, start)) {
+                self.text.extend_from_slice(&text.as_bytes()[from..time.start]);
+                self.text.push(TIME);
+                from = time.end;
+                self.times.push(&text[time]);
+            }
+        }
+        self.text.extend_from_slice(&text.as_bytes()[from..]);
+    }
+}
+
+/// Where the time ends that begins here, if all that stands between two quotes is one, as in `"2017-01-01T00:00:17Z"`.
+fn time(text: &str, start: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let end = start + memchr::memchr(b'"', &bytes[start..])?;
+    let is_time = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b':' | b'.' | b'+' | b'T' | b'Z');
+    let day = bytes.get(start..start + 10).is_some_and(|day| day[4] == b'-' && day[7] == b'-');
+    let alone = bytes[start - 1] == b'"' && day && end - start <= LONGEST_TIME;
+    (alone && bytes[start..end].iter().all(is_time)).then_some(start..end)
+}
+
+/// Whether nothing before or behind a GUID can make it a part of something else, such as a secret.
+fn stands_apart(text: &[u8], guid: &Range<usize>) -> bool {
+    let before = guid.start.checked_sub(1).map(|at| text[at]);
+    let after = text.get(guid.end);
+    before.is_none_or(|byte| b"\"/'(_".contains(&byte)) && after.is_none_or(|byte| b"\"/')_".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::lexicon::Lexicon;
+    use crate::tape::route::Route;
+    use crate::tape::rules::Rule;
+    use crate::tape::scribe;
+    use crate::tape::walk::{IdPlaces, PlacePattern};
+    use proptest::prelude::*;
+
+    const A: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
+    const B: &str = "72889532-1029-4901-91f0-05454c445d59";
+    const X: &str = "7e323db2-3db2-7e32-b23d-327eb23d327e";
+    const Y: &str = "11111111-2222-4333-8444-555555555555";
+
+    fn rules() -> Rules {
+        let ignore = ["json:/lastReportedDateTime", "json:/value/*/at"];
+        let ignore = ignore.map(|text| PlacePattern::parse(text).unwrap()).into();
+        Rules::new(vec![Rule { ignore, ..Rule::of(Route::parse("* /**").unwrap()) }], IdPlaces::default())
+    }
+
+    fn raw<'a>(target: &'a str, body: &'a str) -> RawRequest<'a> {
+        let (host, content_type) = ("graph.microsoft.com", &b"application/json"[..]);
+        RawRequest { method: "POST", host, target, content_type, body: body.as_bytes() }
+    }
+
+    fn read(raw: &RawRequest<'_>, rules: &Rules) -> (Taped<Request>, Reading) {
+        let request = scribe::tape_request(raw.request(), rules.secrets());
+        let reading = Reading::of(&request, rules, &[&Lexicon::default()]);
+        (request, reading)
+    }
+
+    /// What a request that comes after another one, which came twice, is recalled as.
+    fn recalled(one: &RawRequest<'_>, other: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
+        let cache = ReadingCache::default();
+        let (request, reading) = read(one, rules);
+        cache.keep(one, &request, &reading, rules);
+        assert_eq!(cache.recall(one, rules), None, "what came once is not kept");
+        cache.keep(one, &request, &reading, rules);
+        cache.recall(other, rules)
+    }
+
+    fn post(id: &str, user: &str, at: &str, due: &str) -> (String, String) {
+        let body = format!(
+            r##"{{"@odata.type":"#microsoft.graph.x","lastReportedDateTime":"{at}","due":"{due}","user":"{user}","id":"{id}_{user}"}}"##
+        );
+        (format!("/beta/deviceManagement/deviceConfigurations('{id}')/userStatuses"), body)
+    }
+
+    #[test]
+    fn the_same_with_other_guids_and_times_that_may_vary_is_recalled() {
+        let (now, later) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:17.7769392-08:00");
+        let (target, body) = post(A, B, now, "2027-01-01T00:00:00Z");
+        for (id, user, at, due, known) in [
+            (X, Y, now, "2027-01-01T00:00:00Z", true),
+            (X, A, later, "2027-01-01T00:00:00Z", true),
+            (&X.to_uppercase(), Y, later, "2027-01-01T00:00:00Z", true),
+            (X, X, later, "2027-01-01T00:00:00Z", false),
+            (X, Y, later, "2027-01-01T00:00:01Z", false),
+        ] {
+            let (other_target, other_body) = post(id, user, at, due);
+            let other = raw(&other_target, &other_body);
+            let recalled = recalled(&raw(&target, &body), &other, &rules());
+            assert_eq!(recalled, known.then(|| read(&other, &rules()).1), "{other_body}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_recalled_where_rules_look_at_guids_or_secrets_were_taken_out() {
+        let (target, body) = post(A, B, "now", "then");
+        let mut sharp = rules();
+        assert!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp).is_some());
+        let secret = body.replace("due", "client_secret");
+        assert_eq!(recalled(&raw(&target, &secret), &raw(&target, &secret), &sharp), None);
+        sharp = Rules::new(vec![Rule::of(Route::parse("POST /**/0*").unwrap())], IdPlaces::default());
+        assert_eq!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp), None);
+    }
+
+    /// Texts with GUIDs as `<1>` and times as `<t>`.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            3 => (1..4).prop_map(|n| format!("<{n}>")),
+            1 => Just("<t>".to_owned()),
+            1 => "[a-zA-Z0-9_/'():.%?,{}\\-]{0,4}",
+            1 => prop::sample::select(vec!["users/", "x='", "://", "\\u0027", "é", "19:a@thread", "REDACTED", "sig="]).prop_map(str::to_owned),
+        ];
+        prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+    }
+
+    fn requests() -> impl Strategy<Value = (String, String)> {
+        let name = prop::sample::select(vec!["id", "userId", "lastReportedDateTime", "value", "at", "a", "<1>", "x"]);
+        let member = (name, texts()).prop_map(|(name, text)| format!("\"{name}\":\"{text}\""));
+        let members = (prop::collection::vec(member, 0..5), 0..3).prop_map(|(members, kind)| match kind {
+            0 => format!("{{\"value\":[{{{}}},\"<2>\"]}}", members.join(",")),
+            _ => format!("{{{}}}", members.join(",")),
+        });
+        let body = prop_oneof![4 => members, 1 => texts()];
+        let segment = prop_oneof![texts(), Just("<1>".to_owned()), Just("deviceConfigurations".to_owned())];
+        (prop::collection::vec(segment, 1..4), body)
+            .prop_map(|(segments, body)| (format!("/beta/{}", segments.join("/")), body))
+    }
+
+    fn filled(text: &str, guids: [&str; 3], time: &str) -> String {
+        let text = text.replace("<1>", guids[0]).replace("<2>", guids[1]).replace("<3>", guids[2]);
+        text.replace("<t>", time)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_recalled_is_what_would_be_read(
+            (target, body) in requests(),
+            ids in prop::array::uniform3("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-F]{8}-1234-5678-9ABC-[0-9A-F]{12}"),
+            time in "2026-0[1-9]-0[1-9]T00:00:00(\\.[0-9]{1,7})?(Z|\\+08:00)",
+        ) {
+            let fill = |text: &str| filled(text, [A, B, X], "2026-01-01T00:00:00Z");
+            let (target_before, body_before) = (fill(&target), fill(&body));
+            let ids = [ids[0].as_str(), ids[1].as_str(), ids[2].as_str()];
+            let (target, body) = (filled(&target, ids, &time), filled(&body, ids, &time));
+            let now = raw(&target, &body);
+            if let Some(recalled) = recalled(&raw(&target_before, &body_before), &now, &rules()) {
+                prop_assert_eq!(recalled, read(&now, &rules()).1);
+            }
+        }
+    }
+}
