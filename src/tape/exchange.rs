@@ -1,11 +1,12 @@
 //! Request, response and exchange as owned values: decoded, and free of any HTTP library.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// Header fields in the order they came, names in lower case.
 ///
 /// A value holds one `char` per byte (ISO-8859-1, RFC 9110 section 5.5), so that any bytes survive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
@@ -55,7 +56,7 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
 }
 
 /// What a client asked, with its body decoded from any content coding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The method, in the client's spelling (methods are case-sensitive).
     pub method: String,
@@ -90,7 +91,7 @@ impl Request {
 }
 
 /// What was answered, with its body decoded from any content coding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     /// The status code, 100 to 999.
     pub status: u16,
@@ -101,7 +102,7 @@ pub struct Response {
 }
 
 /// One request and its response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The request.
     pub request: Request,

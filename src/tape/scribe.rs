@@ -158,6 +158,29 @@ pub fn spoken_request<'a>(
     Ok(read_parts(request, ids, number, value)?.0)
 }
 
+/// Sees that a cassette can hold an exchange: that its entry reads as the exchange again.
+///
+/// # Errors
+/// When it would not.
+pub fn check(exchange: &Taped<Exchange>) -> Result<(), Fault> {
+    let (request, response) = (&exchange.request, &exchange.response);
+    let reader = Reader { ids: &Ids::default(), number: 0 };
+    let url = request.url();
+    let parts = reader.address(&url, &url)?;
+    if parts != (&request.host, &request.target) {
+        return Err(reader.fault("request url", "the host is no host"));
+    }
+    reader.method(&request.method)?;
+    reader.status(response.status)?;
+    for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
+        headers.iter().try_for_each(|(name, value)| reader.header(side, name, value))?;
+        if !headers.iter().is_sorted_by_key(|(name, _)| name) {
+            return Err(reader.fault(format!("{side} headers"), "they are not in the order of their names"));
+        }
+    }
+    Ok(())
+}
+
 /// The request of an entry, its ids spoken by `value`, and these ids.
 fn read_parts<'a>(
     request: &RequestEntry,
@@ -168,19 +191,8 @@ fn read_parts<'a>(
     let reader = Reader { ids, number };
     let url_template = reader.template("request url", &request.url)?;
     let url = url_template.speak(&value);
-    let (host, target) = split_url(&url).ok_or_else(|| {
-        let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
-        reader.fault("request url", why)
-    })?;
-    if url.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
-        return Err(reader.fault("request url", "the address has a character that no address can carry"));
-    }
-    if request.url.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
-        return Err(reader.fault("request url", "a placeholder cannot stand in the name of the host"));
-    }
-    if http::Method::from_bytes(request.method.as_bytes()).is_err() {
-        return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
-    }
+    let (host, target) = reader.address(&request.url, &url)?;
+    reader.method(&request.method)?;
     let headers = reader.headers("request", &request.headers)?;
     let body = reader.body("request", request.body.as_ref())?;
     let mut rows: Vec<Row> =
@@ -263,9 +275,7 @@ enum BodyScript<I> {
 pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> {
     let reader = Reader { ids, number };
     let response = &entry.response;
-    if !(200..=999).contains(&response.status) {
-        return Err(reader.fault("response status", format!("{} is no final status code", response.status)));
-    }
+    reader.status(response.status)?;
     Ok(Script {
         status: response.status,
         headers: reader.headers("response", &response.headers)?,
@@ -367,6 +377,42 @@ impl Reader<'_> {
         Fault::Exchange { exchange: self.number, place: place.into(), why: why.to_string() }
     }
 
+    /// The host and the target of an address, which is `written` so.
+    fn address<'u>(&self, written: &str, url: &'u str) -> Result<(&'u str, &'u str), Fault> {
+        let parts = split_url(url).ok_or_else(|| {
+            let why = format!("`{written}` is no address: it must begin with `https://`, a host and `/`");
+            self.fault("request url", why)
+        })?;
+        if url.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
+            return Err(self.fault("request url", "the address has a character that no address can carry"));
+        }
+        if written.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
+            return Err(self.fault("request url", "a placeholder cannot stand in the name of the host"));
+        }
+        Ok(parts)
+    }
+
+    fn method(&self, method: &str) -> Result<(), Fault> {
+        let known = http::Method::from_bytes(method.as_bytes()).is_ok();
+        known.then_some(()).ok_or_else(|| self.fault("request method", format!("`{method}` is no method")))
+    }
+
+    fn status(&self, status: u16) -> Result<(), Fault> {
+        let last = (200..=999).contains(&status);
+        last.then_some(()).ok_or_else(|| self.fault("response status", format!("{status} is no final status code")))
+    }
+
+    fn header(&self, side: &str, name: &str, value: &str) -> Result<(), Fault> {
+        let fault = |why| Err(self.fault(format!("{side} header `{name}`"), why));
+        if http::HeaderName::from_lowercase(name.as_bytes()).is_err() {
+            return fault("this is no name of a header; names are written in lower case");
+        }
+        if value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ') {
+            return fault("the value has a character that no header can carry");
+        }
+        Ok(())
+    }
+
     fn template(&self, place: &str, text: &str) -> Result<Template<Row>, Fault> {
         Template::parse(text, |placeholder| self.ids.row(placeholder)).map_err(|why| self.fault(place, why))
     }
@@ -375,13 +421,8 @@ impl Reader<'_> {
         let mut headers = Vec::new();
         for (name, values) in entries {
             let place = format!("{side} header `{name}`");
-            if http::HeaderName::from_lowercase(name.as_bytes()).is_err() {
-                return Err(self.fault(place, "this is no name of a header; names are written in lower case"));
-            }
             for value in values.as_slice() {
-                if value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ') {
-                    return Err(self.fault(place, "the value has a character that no header can carry"));
-                }
+                self.header(side, name, value)?;
                 headers.push((name.clone(), self.template(&place, value)?));
             }
         }
