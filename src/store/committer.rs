@@ -2,7 +2,7 @@
 //!
 //! One, because sled 0.34 deadlocks when many tasks flush for themselves (spacejam/sled#1308).
 
-use super::counts::{count_file, open_count, write_count};
+use super::counts::{Count, count_file};
 use super::engine::{guarded, sync};
 use super::rows::{row_key, row_number, take_number};
 use super::takes::Fault;
@@ -10,7 +10,8 @@ use crate::platform;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
@@ -49,13 +50,13 @@ pub(super) struct Committer {
 pub(super) struct OpenTake {
     id: u64,
     exchanges: u64,
-    count: File,
+    count: Count,
 }
 
 impl Committer {
     /// Writes what it is told to, until nobody is left to tell it anything.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
+        while let Some(first) = self.next(orders) {
             let mut batch = Vec::new();
             let mut waiting = Vec::new();
             let mut work = None;
@@ -70,6 +71,9 @@ impl Committer {
                 }
             }
             self.settle(batch);
+            if !waiting.is_empty() || work.is_some() {
+                self.sync_count();
+            }
             for settled in waiting {
                 // Who has gone needs no answer.
                 let _ = settled.send(());
@@ -79,6 +83,29 @@ impl Committer {
                 // It may have removed what is open here.
                 self.take = None;
             }
+        }
+    }
+
+    /// The next order. While none comes, what is known of the open take comes to the disk in time.
+    fn next(&mut self, orders: &Receiver<Order>) -> Option<Order> {
+        loop {
+            let Some(due) = self.take.as_ref().and_then(|take| take.count.due()) else { return orders.recv().ok() };
+            match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Timeout) => self.sync_count(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.sync_count();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Brings the count of the open take to the disk. Nobody waits for it: all that it counts is there.
+    fn sync_count(&mut self) {
+        if let Some(Err(fault)) = self.take.as_mut().map(|take| take.count.sync()) {
+            tracing::warn!("{}", Fault::io(&self.path, "written", fault));
+            self.take = None;
         }
     }
 
@@ -110,9 +137,8 @@ impl Committer {
         }
         if !rows.is_empty() {
             sync(&self.path, &self.db, &self.data)?;
-            let mut count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
-            let written = write_count(&mut count, rows.len() as u64);
-            written.map_err(|source| Fault::io(&self.path, "written", source))?;
+            let counted = Count::open(&self.path, id).and_then(|mut count| count.write(rows.len() as u64));
+            counted.map_err(|source| Fault::io(&self.path, "written", source))?;
         }
         guarded(&self.path, "written", || takes.insert(id.to_be_bytes(), row).map(drop))?;
         sync(&self.path, &self.db, &self.data)?;
@@ -153,14 +179,14 @@ impl Committer {
         let path = self.path.clone();
         let take = self.open(first)?;
         take.exchanges += appends.len() as u64;
-        write_count(&mut take.count, take.exchanges).map_err(|source| Fault::io(&path, "written", source))
+        take.count.write(take.exchanges).map_err(|source| Fault::io(&path, "written", source))
     }
 
     fn open(&mut self, id: u64) -> Result<&mut OpenTake, Fault> {
         if self.take.as_ref().is_none_or(|take| take.id != id) {
             let last = guarded(&self.path, "read", || self.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
             let exchanges = last.and_then(|(key, _)| row_number(&key)).map_or(0, |number| number + 1);
-            let count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
+            let count = Count::open(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
             self.take = Some(OpenTake { id, exchanges, count });
         }
         Ok(self.take.as_mut().expect("opened above"))
