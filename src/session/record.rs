@@ -253,6 +253,10 @@ impl Recorder {
 
     /// What is written down of an exchange: itself, or of a batch the parts that routes select and Graph answered.
     fn exchanges(&self, exchange: Exchange, target: &Target) -> Vec<Exchange> {
+        if !batch::is_batch(&exchange.request.method, exchange.request.path()) {
+            // It was selected when it came.
+            return vec![exchange];
+        }
         let selects = |one: &Exchange| self.selects(&one.request.method, one.request.path(), target);
         let parts = batch::exchanges(&exchange).unwrap_or_else(|| vec![exchange]);
         parts.into_iter().filter(selects).collect()
