@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 const PIECE: usize = 4 * 1024;
 /// The most appends that one commit takes together.
 const BATCH: usize = 1024;
+/// A commit costs the processor nearly as much for one as for many: where so many wait already, it waits a moment for more.
+const CROWD: usize = 8;
+const MOMENT: Duration = Duration::from_micros(400);
 
 /// What the committer is told, in order.
 pub(super) enum Order {
@@ -26,14 +29,40 @@ pub(super) enum Order {
     /// All that came before is settled when this is answered.
     Settle(Sender<()>),
     /// To be done between two commits: nothing else writes then.
-    Work(Box<dyn FnOnce(&mut Committer) + Send>),
+    Work(Work),
 }
+
+type Work = Box<dyn FnOnce(&mut Committer) + Send>;
 
 /// An exchange to be written.
 pub(super) struct Append {
     pub(super) take: u64,
     pub(super) row: Vec<u8>,
     pub(super) receipt: oneshot::Sender<Result<(), Fault>>,
+}
+
+/// What is done together.
+#[derive(Default)]
+struct Round {
+    appends: Vec<Append>,
+    waiting: Vec<Sender<()>>,
+    work: Option<Work>,
+}
+
+impl Round {
+    /// Takes orders up, to the first that is to be done between two commits.
+    fn gather(&mut self, orders: impl Iterator<Item = Order>) {
+        for order in orders {
+            match order {
+                Order::Append(append) => self.appends.push(append),
+                Order::Settle(settled) => self.waiting.push(settled),
+                Order::Work(work) => {
+                    self.work = Some(work);
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// Commits appends for all who wait, batch by batch.
@@ -57,20 +86,14 @@ impl Committer {
     /// Writes what it is told to, until nobody is left to tell it anything.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
         while let Some(first) = self.next(orders) {
-            let mut batch = Vec::new();
-            let mut waiting = Vec::new();
-            let mut work = None;
-            for order in std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)) {
-                match order {
-                    Order::Append(append) => batch.push(append),
-                    Order::Settle(settled) => waiting.push(settled),
-                    Order::Work(todo) => {
-                        work = Some(todo);
-                        break;
-                    }
-                }
+            let mut round = Round::default();
+            round.gather(std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)));
+            if round.appends.len() >= CROWD && round.waiting.is_empty() && round.work.is_none() {
+                std::thread::sleep(MOMENT);
+                round.gather(orders.try_iter().take(BATCH));
             }
-            self.settle(batch);
+            let Round { appends, waiting, work } = round;
+            self.settle(appends);
             if !waiting.is_empty() || work.is_some() {
                 self.sync_count();
             }
