@@ -77,3 +77,24 @@ pub(super) fn read_count(file: &Path) -> Result<Option<u64>, String> {
 
 /// As many digits as a count may have.
 const DIGITS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_count_is_on_the_disk_at_once_and_later_ones_are_due() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut count = Count::open(dir.path(), 7).unwrap();
+        for (number, is_due) in [(1, false), (20, true), (300, true)] {
+            count.write(number).unwrap();
+            assert_eq!(count.due().is_some(), is_due);
+            assert_eq!(read_count(&count_file(dir.path(), 7)), Ok(Some(number)));
+        }
+        count.sync().unwrap();
+        assert_eq!(count.due(), None);
+        count.due = Some(Instant::now());
+        count.write(4000).unwrap();
+        assert_eq!(count.due(), None);
+    }
+}
