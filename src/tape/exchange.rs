@@ -55,6 +55,21 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
     }
 }
 
+/// Whether a field may have this name, written in lower case.
+pub(super) fn is_field_name(name: &str) -> bool {
+    http::HeaderName::from_lowercase(name.as_bytes()).is_ok()
+}
+
+/// Whether this is a method.
+pub(crate) fn is_method(text: &str) -> bool {
+    http::Method::from_bytes(text.as_bytes()).is_ok()
+}
+
+/// Whether a field can carry this value, of which each `char` is a byte.
+pub(super) fn is_field_value(value: &str) -> bool {
+    !value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ')
+}
+
 /// What a client asked, with its body decoded from any content coding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {

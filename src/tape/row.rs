@@ -2,7 +2,9 @@
 
 use super::cassette::Entry;
 use super::exchange::{Exchange, Taped};
+use super::holding;
 use super::ids::Ids;
+use super::redact::printable;
 use super::scribe;
 
 /// What a row begins with. Those of the first stores are entries of a cassette, which begin with `{`.
@@ -13,7 +15,7 @@ const PACKED: u8 = 1;
 /// # Errors
 /// When a cassette could not hold the exchange: nothing is acknowledged that could not be sealed.
 pub fn write(exchange: &Taped<Exchange>) -> Result<Vec<u8>, String> {
-    scribe::check(exchange).map_err(|fault| fault.to_string())?;
+    holding::check(exchange).map_err(|why| printable(&why))?;
     let size = exchange.request.body.len() + exchange.response.body.len() + 512;
     let mut row = Vec::with_capacity(size);
     row.push(PACKED);

@@ -6,8 +6,9 @@
 use super::body::{Content, Form};
 use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
 use super::echo::Echo;
-use super::exchange::{Exchange, Headers, Request, Response, Taped};
+use super::exchange::{Exchange, Headers, Request, Response, Taped, is_field_name, is_field_value, is_method};
 use super::graph;
+use super::holding;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
 use super::redact;
@@ -158,29 +159,6 @@ pub fn spoken_request<'a>(
     Ok(read_parts(request, ids, number, value)?.0)
 }
 
-/// Sees that a cassette can hold an exchange: that its entry reads as the exchange again.
-///
-/// # Errors
-/// When it would not.
-pub fn check(exchange: &Taped<Exchange>) -> Result<(), Fault> {
-    let (request, response) = (&exchange.request, &exchange.response);
-    let reader = Reader { ids: &Ids::default(), number: 0 };
-    let url = request.url();
-    let parts = reader.address(&url, &url)?;
-    if parts != (&request.host, &request.target) {
-        return Err(reader.fault("request url", "the host is no host"));
-    }
-    reader.method(&request.method)?;
-    reader.status(response.status)?;
-    for (side, headers) in [("request", &request.headers), ("response", &response.headers)] {
-        headers.iter().try_for_each(|(name, value)| reader.header(side, name, value))?;
-        if !headers.iter().is_sorted_by_key(|(name, _)| name) {
-            return Err(reader.fault(format!("{side} headers"), "they are not in the order of their names"));
-        }
-    }
-    Ok(())
-}
-
 /// The request of an entry, its ids spoken by `value`, and these ids.
 fn read_parts<'a>(
     request: &RequestEntry,
@@ -191,8 +169,11 @@ fn read_parts<'a>(
     let reader = Reader { ids, number };
     let url_template = reader.template("request url", &request.url)?;
     let url = url_template.speak(&value);
-    let (host, target) = reader.address(&request.url, &url)?;
-    reader.method(&request.method)?;
+    let address = holding::address(&request.url, &url);
+    let (host, target) = address.map_err(|why| reader.fault("request url", why))?;
+    if !is_method(&request.method) {
+        return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
+    }
     let headers = reader.headers("request", &request.headers)?;
     let body = reader.body("request", request.body.as_ref())?;
     let mut rows: Vec<Row> =
@@ -234,17 +215,6 @@ pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>,
     Ok(read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?.1)
 }
 
-fn split_url(url: &str) -> Option<(&str, &str)> {
-    let rest = url.strip_prefix("https://")?;
-    let (host, target) = rest.split_at(rest.find('/')?);
-    is_host(host).then_some((host, target))
-}
-
-/// Whether a text names a host, with a port or without.
-pub(super) fn is_host(text: &str) -> bool {
-    http::uri::Authority::try_from(text).is_ok_and(|authority| !authority.host().is_empty())
-}
-
 /// A recorded response, ready to be spoken with the ids of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Script {
@@ -275,7 +245,7 @@ enum BodyScript<I> {
 pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> {
     let reader = Reader { ids, number };
     let response = &entry.response;
-    reader.status(response.status)?;
+    holding::status(response.status).map_err(|why| reader.fault("response status", why))?;
     Ok(Script {
         status: response.status,
         headers: reader.headers("response", &response.headers)?,
@@ -377,42 +347,6 @@ impl Reader<'_> {
         Fault::Exchange { exchange: self.number, place: place.into(), why: why.to_string() }
     }
 
-    /// The host and the target of an address, which is `written` so.
-    fn address<'u>(&self, written: &str, url: &'u str) -> Result<(&'u str, &'u str), Fault> {
-        let parts = split_url(url).ok_or_else(|| {
-            let why = format!("`{written}` is no address: it must begin with `https://`, a host and `/`");
-            self.fault("request url", why)
-        })?;
-        if url.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
-            return Err(self.fault("request url", "the address has a character that no address can carry"));
-        }
-        if written.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
-            return Err(self.fault("request url", "a placeholder cannot stand in the name of the host"));
-        }
-        Ok(parts)
-    }
-
-    fn method(&self, method: &str) -> Result<(), Fault> {
-        let known = http::Method::from_bytes(method.as_bytes()).is_ok();
-        known.then_some(()).ok_or_else(|| self.fault("request method", format!("`{method}` is no method")))
-    }
-
-    fn status(&self, status: u16) -> Result<(), Fault> {
-        let last = (200..=999).contains(&status);
-        last.then_some(()).ok_or_else(|| self.fault("response status", format!("{status} is no final status code")))
-    }
-
-    fn header(&self, side: &str, name: &str, value: &str) -> Result<(), Fault> {
-        let fault = |why| Err(self.fault(format!("{side} header `{name}`"), why));
-        if http::HeaderName::from_lowercase(name.as_bytes()).is_err() {
-            return fault("this is no name of a header; names are written in lower case");
-        }
-        if value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ') {
-            return fault("the value has a character that no header can carry");
-        }
-        Ok(())
-    }
-
     fn template(&self, place: &str, text: &str) -> Result<Template<Row>, Fault> {
         Template::parse(text, |placeholder| self.ids.row(placeholder)).map_err(|why| self.fault(place, why))
     }
@@ -421,8 +355,13 @@ impl Reader<'_> {
         let mut headers = Vec::new();
         for (name, values) in entries {
             let place = format!("{side} header `{name}`");
+            if !is_field_name(name) {
+                return Err(self.fault(place, "this is no name of a header; names are written in lower case"));
+            }
             for value in values.as_slice() {
-                self.header(side, name, value)?;
+                if !is_field_value(value) {
+                    return Err(self.fault(place, "the value has a character that no header can carry"));
+                }
                 headers.push((name.clone(), self.template(&place, value)?));
             }
         }
