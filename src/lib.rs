@@ -99,6 +99,7 @@
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
 //!   row.rs               an exchange in a store, before its ids are known
+//!   holding.rs           what a cassette can hold
 //!   redact.rs            secrets out
 //!   secrets.rs           finds them
 //!   secret_rules.rs      what one looks like

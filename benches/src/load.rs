@@ -118,8 +118,9 @@ impl Load {
         let (began, before) = (Instant::now(), cpu()?);
         phase.store(MEASURING, Ordering::Relaxed);
         std::thread::sleep(Duration::from_secs_f64(self.seconds));
-        phase.store(OVER, Ordering::Relaxed);
+        // What a thread took is no longer told once it has ended.
         let (elapsed, after) = (began.elapsed(), cpu()?);
+        phase.store(OVER, Ordering::Relaxed);
         let (resident, peak) = self.pid.map_or(Ok((0, 0)), process::memory)?;
         let mut times = Vec::new();
         for client in clients {

@@ -13,6 +13,7 @@ use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
+use http::{Method, Uri};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -147,7 +148,7 @@ impl Recorder {
 
     async fn record(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
         let arrival = self.arrival();
-        let mut hole = Hole::open(&self.tally, &head, target, &self.shown(head.uri.path()));
+        let mut hole = Hole::open(self, &head, target);
         let limit = self.settings.body_limit.bytes;
         let sent = match message::read(body, limit, self.settings.client_timeout)
             .await
@@ -252,6 +253,10 @@ impl Recorder {
 
     /// What is written down of an exchange: itself, or of a batch the parts that routes select and Graph answered.
     fn exchanges(&self, exchange: Exchange, target: &Target) -> Vec<Exchange> {
+        if !batch::is_batch(&exchange.request.method, exchange.request.path()) {
+            // It was selected when it came.
+            return vec![exchange];
+        }
         let selects = |one: &Exchange| self.selects(&one.request.method, one.request.path(), target);
         let parts = batch::exchanges(&exchange).unwrap_or_else(|| vec![exchange]);
         parts.into_iter().filter(selects).collect()
@@ -281,8 +286,10 @@ fn incoming(mut response: http::Response<Body>) -> http::Response<Body> {
 
 /// An exchange that should be recorded: counted as a hole unless it is filled, even when its client goes away.
 struct Hole<'a> {
-    tally: &'a Tally,
-    request: String,
+    recorder: &'a Recorder,
+    method: Method,
+    host: &'a str,
+    uri: Uri,
     why: Option<String>,
     state: HoleState,
 }
@@ -296,9 +303,9 @@ enum HoleState {
 }
 
 impl<'a> Hole<'a> {
-    fn open(tally: &'a Tally, head: &Parts, target: &Target, path: &str) -> Self {
-        let request = format!("{} https://{}{path}", head.method, target.host);
-        Self { tally, request, why: None, state: HoleState::Open }
+    fn open(recorder: &'a Recorder, head: &Parts, target: &'a Target) -> Self {
+        let (method, uri) = (head.method.clone(), head.uri.clone());
+        Self { recorder, method, host: &target.host, uri, why: None, state: HoleState::Open }
     }
 
     fn say(&mut self, why: String) {
@@ -327,9 +334,10 @@ impl Drop for Hole<'_> {
             return;
         }
         let why = self.why.as_deref().unwrap_or("the client went away before it was answered");
+        let request = format!("{} https://{}{}", self.method, self.host, self.recorder.shown(self.uri.path()));
         if self.state == HoleState::Open {
-            tracing::warn!("not recorded: {}: {why}", self.request);
+            tracing::warn!("not recorded: {request}: {why}");
         }
-        self.tally.hole(&self.request, why);
+        self.recorder.tally.hole(&request, why);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One, because sled 0.34 deadlocks when many tasks flush for themselves (spacejam/sled#1308).
 
-use super::counts::{count_file, open_count, write_count};
+use super::counts::{Count, count_file};
 use super::engine::{guarded, sync};
 use super::rows::{row_key, row_number, take_number};
 use super::takes::Fault;
@@ -10,7 +10,8 @@ use crate::platform;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
@@ -18,6 +19,9 @@ use tokio::sync::oneshot;
 const PIECE: usize = 4 * 1024;
 /// The most appends that one commit takes together.
 const BATCH: usize = 1024;
+/// A commit costs the processor nearly as much for one as for many: where so many wait already, it waits a moment for more.
+const CROWD: usize = 8;
+const MOMENT: Duration = Duration::from_micros(400);
 
 /// What the committer is told, in order.
 pub(super) enum Order {
@@ -25,14 +29,40 @@ pub(super) enum Order {
     /// All that came before is settled when this is answered.
     Settle(Sender<()>),
     /// To be done between two commits: nothing else writes then.
-    Work(Box<dyn FnOnce(&mut Committer) + Send>),
+    Work(Work),
 }
+
+type Work = Box<dyn FnOnce(&mut Committer) + Send>;
 
 /// An exchange to be written.
 pub(super) struct Append {
     pub(super) take: u64,
     pub(super) row: Vec<u8>,
     pub(super) receipt: oneshot::Sender<Result<(), Fault>>,
+}
+
+/// What is done together.
+#[derive(Default)]
+struct Round {
+    appends: Vec<Append>,
+    waiting: Vec<Sender<()>>,
+    work: Option<Work>,
+}
+
+impl Round {
+    /// Takes orders up, to the first that is to be done between two commits.
+    fn gather(&mut self, orders: impl Iterator<Item = Order>) {
+        for order in orders {
+            match order {
+                Order::Append(append) => self.appends.push(append),
+                Order::Settle(settled) => self.waiting.push(settled),
+                Order::Work(work) => {
+                    self.work = Some(work);
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// Commits appends for all who wait, batch by batch.
@@ -49,27 +79,24 @@ pub(super) struct Committer {
 pub(super) struct OpenTake {
     id: u64,
     exchanges: u64,
-    count: File,
+    count: Count,
 }
 
 impl Committer {
     /// Writes what it is told to, until nobody is left to tell it anything.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
-            let mut batch = Vec::new();
-            let mut waiting = Vec::new();
-            let mut work = None;
-            for order in std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)) {
-                match order {
-                    Order::Append(append) => batch.push(append),
-                    Order::Settle(settled) => waiting.push(settled),
-                    Order::Work(todo) => {
-                        work = Some(todo);
-                        break;
-                    }
-                }
+        while let Some(first) = self.next(orders) {
+            let mut round = Round::default();
+            round.gather(std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)));
+            if round.appends.len() >= CROWD && round.waiting.is_empty() && round.work.is_none() {
+                std::thread::sleep(MOMENT);
+                round.gather(orders.try_iter().take(BATCH));
             }
-            self.settle(batch);
+            let Round { appends, waiting, work } = round;
+            self.settle(appends);
+            if !waiting.is_empty() || work.is_some() {
+                self.sync_count();
+            }
             for settled in waiting {
                 // Who has gone needs no answer.
                 let _ = settled.send(());
@@ -79,6 +106,29 @@ impl Committer {
                 // It may have removed what is open here.
                 self.take = None;
             }
+        }
+    }
+
+    /// The next order. While none comes, what is known of the open take comes to the disk in time.
+    fn next(&mut self, orders: &Receiver<Order>) -> Option<Order> {
+        loop {
+            let Some(due) = self.take.as_ref().and_then(|take| take.count.due()) else { return orders.recv().ok() };
+            match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Timeout) => self.sync_count(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.sync_count();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Brings the count of the open take to the disk. Nobody waits for it: all that it counts is there.
+    fn sync_count(&mut self) {
+        if let Some(Err(fault)) = self.take.as_mut().map(|take| take.count.sync()) {
+            tracing::warn!("{}", Fault::io(&self.path, "written", fault));
+            self.take = None;
         }
     }
 
@@ -110,9 +160,8 @@ impl Committer {
         }
         if !rows.is_empty() {
             sync(&self.path, &self.db, &self.data)?;
-            let mut count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
-            let written = write_count(&mut count, rows.len() as u64);
-            written.map_err(|source| Fault::io(&self.path, "written", source))?;
+            let counted = Count::open(&self.path, id).and_then(|mut count| count.write(rows.len() as u64));
+            counted.map_err(|source| Fault::io(&self.path, "written", source))?;
         }
         guarded(&self.path, "written", || takes.insert(id.to_be_bytes(), row).map(drop))?;
         sync(&self.path, &self.db, &self.data)?;
@@ -153,14 +202,14 @@ impl Committer {
         let path = self.path.clone();
         let take = self.open(first)?;
         take.exchanges += appends.len() as u64;
-        write_count(&mut take.count, take.exchanges).map_err(|source| Fault::io(&path, "written", source))
+        take.count.write(take.exchanges).map_err(|source| Fault::io(&path, "written", source))
     }
 
     fn open(&mut self, id: u64) -> Result<&mut OpenTake, Fault> {
         if self.take.as_ref().is_none_or(|take| take.id != id) {
             let last = guarded(&self.path, "read", || self.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
             let exchanges = last.and_then(|(key, _)| row_number(&key)).map_or(0, |number| number + 1);
-            let count = open_count(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
+            let count = Count::open(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
             self.take = Some(OpenTake { id, exchanges, count });
         }
         Ok(self.take.as_mut().expect("opened above"))

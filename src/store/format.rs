@@ -6,10 +6,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The format that this program reads and writes.
-const FORMAT: u32 = 1;
+/// The format that this program writes. Rows of the one before it can be told and are read too.
+const FORMAT: u32 = 2;
 
-/// Sees that a store is of that format, and notes it in one that is just being made.
+/// Sees that a store can be read, and notes the format in one that is new or older: from now on it is written so.
 ///
 /// # Errors
 /// When it is of another, or that cannot be told.
@@ -18,6 +18,7 @@ pub(super) fn check(path: &Path) -> Result<(), Fault> {
     match fs::read_to_string(&file) {
         Ok(text) => match text.trim().parse::<u32>() {
             Ok(FORMAT) => Ok(()),
+            Ok(1) => note(path, &file),
             Ok(found) => {
                 let why = format!("its format is {found}, and this version knows {FORMAT}");
                 Err(Fault::Version { path: path.to_owned(), why })
@@ -29,12 +30,13 @@ pub(super) fn check(path: &Path) -> Result<(), Fault> {
         Err(fault) if fault.kind() == io::ErrorKind::InvalidData => {
             Err(Fault::Damaged { path: path.to_owned(), why: "its file `format` is no text".to_owned() })
         }
-        // The first stores had no such file.
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound && path.join("sled").exists() => Ok(()),
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-            let write = |file: &mut io::BufWriter<&mut File>| writeln!(file, "{FORMAT}");
-            platform::replace_file(&file, write).map_err(|source| Fault::io(path, "opened", source))
-        }
+        // So it is with the first stores as well.
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => note(path, &file),
         Err(source) => Err(Fault::io(path, "opened", source)),
     }
+}
+
+fn note(path: &Path, file: &Path) -> Result<(), Fault> {
+    let write = |file: &mut io::BufWriter<&mut File>| writeln!(file, "{FORMAT}");
+    platform::replace_file(file, write).map_err(|source| Fault::io(path, "opened", source))
 }

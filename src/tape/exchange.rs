@@ -1,12 +1,13 @@
 //! Request, response and exchange as owned values: decoded, and free of any HTTP library.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// Header fields in the order they came, names in lower case.
 ///
 /// A value holds one `char` per byte (ISO-8859-1, RFC 9110 section 5.5), so that any bytes survive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers(Vec<(SmolStr, String)>);
 
 impl Headers {
@@ -65,8 +66,23 @@ impl IntoIterator for Headers {
     }
 }
 
+/// Whether a field may have this name, written in lower case.
+pub(super) fn is_field_name(name: &str) -> bool {
+    http::HeaderName::from_lowercase(name.as_bytes()).is_ok()
+}
+
+/// Whether this is a method.
+pub(crate) fn is_method(text: &str) -> bool {
+    http::Method::from_bytes(text.as_bytes()).is_ok()
+}
+
+/// Whether a field can carry this value, of which each `char` is a byte.
+pub(super) fn is_field_value(value: &str) -> bool {
+    !value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ')
+}
+
 /// What a client asked, with its body decoded from any content coding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The method, in the client's spelling (methods are case-sensitive).
     pub method: String,
@@ -101,7 +117,7 @@ impl Request {
 }
 
 /// What was answered, with its body decoded from any content coding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     /// The status code, 100 to 999.
     pub status: u16,
@@ -112,7 +128,7 @@ pub struct Response {
 }
 
 /// One request and its response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The request.
     pub request: Request,

@@ -17,6 +17,7 @@ mod finder;
 pub mod graph;
 pub mod graph_error;
 pub mod guid;
+mod holding;
 pub mod id;
 pub mod ids;
 pub mod index;

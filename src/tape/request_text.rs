@@ -2,6 +2,7 @@
 
 use super::cassette::RequestEntry;
 use super::exchange::{Headers, Request};
+use super::holding;
 use super::redact::printable;
 use super::scribe;
 use serde_json::Value;
@@ -147,7 +148,7 @@ fn request(number: usize, line: &str, headers: Vec<(String, String)>, body: Stri
         None if target.starts_with('/') => (named.unwrap_or(DEFAULT_HOST), target),
         None => return Err(Fault::Line(number, format!("`{target}` is no address: begin it with https:// or /"))),
     };
-    if !scribe::is_host(host) {
+    if !holding::is_host(host) {
         return Err(Fault::Line(number, format!("`{host}` is no host")));
     }
     let host = host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();

@@ -6,8 +6,9 @@
 use super::body::{Content, Form};
 use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
 use super::echo::Echo;
-use super::exchange::{Exchange, Headers, Request, Response, Taped};
+use super::exchange::{Exchange, Headers, Request, Response, Taped, is_field_name, is_field_value, is_method};
 use super::graph;
+use super::holding;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
 use super::redact;
@@ -168,17 +169,9 @@ fn read_parts<'a>(
     let reader = Reader { ids, number };
     let url_template = reader.template("request url", &request.url)?;
     let url = url_template.speak(&value);
-    let (host, target) = split_url(&url).ok_or_else(|| {
-        let why = format!("`{}` is no address: it must begin with `https://`, a host and `/`", request.url);
-        reader.fault("request url", why)
-    })?;
-    if url.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
-        return Err(reader.fault("request url", "the address has a character that no address can carry"));
-    }
-    if request.url.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
-        return Err(reader.fault("request url", "a placeholder cannot stand in the name of the host"));
-    }
-    if http::Method::from_bytes(request.method.as_bytes()).is_err() {
+    let address = holding::address(&request.url, &url);
+    let (host, target) = address.map_err(|why| reader.fault("request url", why))?;
+    if !is_method(&request.method) {
         return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
     }
     let headers = reader.headers("request", &request.headers)?;
@@ -222,17 +215,6 @@ pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>,
     Ok(read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?.1)
 }
 
-fn split_url(url: &str) -> Option<(&str, &str)> {
-    let rest = url.strip_prefix("https://")?;
-    let (host, target) = rest.split_at(rest.find('/')?);
-    is_host(host).then_some((host, target))
-}
-
-/// Whether a text names a host, with a port or without.
-pub(super) fn is_host(text: &str) -> bool {
-    http::uri::Authority::try_from(text).is_ok_and(|authority| !authority.host().is_empty())
-}
-
 /// A recorded response, ready to be spoken with the ids of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Script {
@@ -263,9 +245,7 @@ enum BodyScript<I> {
 pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> {
     let reader = Reader { ids, number };
     let response = &entry.response;
-    if !(200..=999).contains(&response.status) {
-        return Err(reader.fault("response status", format!("{} is no final status code", response.status)));
-    }
+    holding::status(response.status).map_err(|why| reader.fault("response status", why))?;
     Ok(Script {
         status: response.status,
         headers: reader.headers("response", &response.headers)?,
@@ -375,11 +355,11 @@ impl Reader<'_> {
         let mut headers = Vec::new();
         for (name, values) in entries {
             let place = format!("{side} header `{name}`");
-            if http::HeaderName::from_lowercase(name.as_bytes()).is_err() {
+            if !is_field_name(name) {
                 return Err(self.fault(place, "this is no name of a header; names are written in lower case"));
             }
             for value in values.as_slice() {
-                if value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ') {
+                if !is_field_value(value) {
                     return Err(self.fault(place, "the value has a character that no header can carry"));
                 }
                 headers.push((name.clone(), self.template(&place, value)?));

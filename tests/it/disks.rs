@@ -195,8 +195,8 @@ fn a_store_that_is_not_ours_is_named() {
     project.write("file", "");
     project.write("others/mine.txt", "");
     Journal::open(&project.file("newer")).unwrap().begin("left", 0).unwrap();
-    assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "1\n");
-    project.write("newer/format", "2\n");
+    assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "2\n");
+    project.write("newer/format", "3\n");
     Journal::open(&project.file("garbled")).unwrap();
     project.write("garbled/format", "one");
     let told = ["file", "others", "newer", "garbled"].map(|store| {
@@ -205,7 +205,13 @@ fn a_store_that_is_not_ours_is_named() {
         ended.stderr
     });
     insta::assert_snapshot!(told.concat());
-    // A store from before there was a number is one of ours.
-    fs::remove_file(project.file("newer/format")).unwrap();
-    assert_eq!(Journal::open(&project.file("newer")).unwrap().takes().unwrap().len(), 1);
+    // An older store is one of ours, and so is one from before there was a number; from now on it is written anew.
+    for older in [Some("1\n"), None] {
+        match older {
+            Some(older) => drop(project.write("newer/format", older)),
+            None => fs::remove_file(project.file("newer/format")).unwrap(),
+        }
+        assert_eq!(Journal::open(&project.file("newer")).unwrap().takes().unwrap().len(), 1);
+        assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "2\n");
+    }
 }
