@@ -54,6 +54,17 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
     }
 }
 
+/// Whether a field may have this name, written in lower case: a token (RFC 9110 section 5.6.2).
+pub(super) fn is_field_name(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(token)
+}
+
+/// Whether a field can carry this value, of which each `char` is a byte.
+pub(super) fn is_field_value(value: &str) -> bool {
+    !value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ')
+}
+
 /// What a client asked, with its body decoded from any content coding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -6,7 +6,7 @@
 use super::body::{Content, Form};
 use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
 use super::echo::Echo;
-use super::exchange::{Exchange, Headers, Request, Response, Taped};
+use super::exchange::{Exchange, Headers, Request, Response, Taped, is_field_name, is_field_value};
 use super::graph;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
@@ -375,11 +375,11 @@ impl Reader<'_> {
         let mut headers = Vec::new();
         for (name, values) in entries {
             let place = format!("{side} header `{name}`");
-            if http::HeaderName::from_lowercase(name.as_bytes()).is_err() {
+            if !is_field_name(name) {
                 return Err(self.fault(place, "this is no name of a header; names are written in lower case"));
             }
             for value in values.as_slice() {
-                if value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ') {
+                if !is_field_value(value) {
                     return Err(self.fault(place, "the value has a character that no header can carry"));
                 }
                 headers.push((name.clone(), self.template(&place, value)?));
@@ -470,6 +470,7 @@ mod tests {
             ("https://h/a", "https://{{a.2}}/a"),
             ("GET", "{{a.2}}"),
             ("\"a\":\"b\"", "\"A b\":\"b\""),
+            ("\"a\":\"b\"", "\"a\\\"\":\"b\""),
             ("\"a\":\"b\"", "\"a\":\"b\\n\""),
             ("200", "100"),
             ("\"t\"", "\"{{t}}\""),
