@@ -20,6 +20,7 @@ pub mod guid;
 pub mod id;
 pub mod ids;
 pub mod index;
+mod json_text;
 mod json_values;
 pub mod latency;
 mod leaf;

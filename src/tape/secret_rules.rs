@@ -133,9 +133,9 @@ pub(super) const BY_SHAPE: [(&str, &str); 13] = [
     ("filevault-recovery-key", r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){5}\b"),
 ];
 
-/// The rule for members whose names are written with escapes, such as `"client\u005fsecret"`, or that stand deep in others.
+/// The rule for JSON that is to be read without its escapes: `"client\u005fsecret"`, `?a=b\u0026client_secret=…`, and members
+/// that stand deep in others.
 pub(super) const ESCAPED_MEMBER: &str = "escaped-json-field";
 
-/// What calls for it: escapes of the letters, digits and signs of which names are made, or members of JSON that stands
-/// in a JSON string within another.
-pub(super) const ESCAPED: &str = r#"(?i)\\u00(?:5f|2d|3[0-9]|[46][1-9a-f]|[57][0-9a])|\\\\\\"(?:{members})\\\\\\""#;
+/// What calls for it: escapes of what needs none, or members of JSON that stands in a JSON string within another.
+pub(super) const ESCAPED: &str = r#"(?i)\\u00[2-7][0-9a-f]|\\/|\\\\\\"(?:{members})\\\\\\""#;
