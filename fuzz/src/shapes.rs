@@ -28,8 +28,12 @@ pub fn compare(bytes: &[u8]) {
         options.reverse();
         write!(spelled, "?{}&", options.join("&&")).unwrap();
     }
+    // Where a secret in it ends depends on what follows.
     let other = Request { target: spelled, ..asked.clone() };
-    assert_eq!(read(other).exact().key, reading.exact().key, "its address in another spelling");
+    let is_kept = |asked: &Request| scribe::tape_request(asked.clone(), &SECRETS).target == asked.target;
+    if is_kept(&asked) && is_kept(&other) {
+        assert_eq!(read(other).exact().key, reading.exact().key, "its address in another spelling");
+    }
     let Some(value) = parse_json(body.as_bytes()).filter(|_| !is_dense(body.as_bytes())) else { return };
     let mut spelled = String::new();
     respell(&value, &mut spelled);
