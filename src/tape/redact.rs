@@ -119,12 +119,15 @@ pub fn leaks(exchange: &Exchange, secrets: &Secrets) -> Vec<(String, String)> {
 #[must_use]
 pub fn is_sign_in(request: &Request) -> bool {
     let name = request.host.split(':').next().unwrap_or_default();
-    // A program whose sign-in was led to the deck's own address says the same there.
-    let asks_for_token = || {
-        let path = request.path().to_ascii_lowercase();
-        path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token")
-    };
-    graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token()
+    graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token(request.path())
+}
+
+/// Whether a path is where tokens are asked for, whatever host is asked: a program whose sign-in was led to the deck's own
+/// address says the same there.
+#[must_use]
+pub fn asks_for_token(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token")
 }
 
 fn headers(headers: &mut Headers, secrets: &Secrets) {
