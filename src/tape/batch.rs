@@ -2,7 +2,7 @@
 //!
 //! The rules are Graph's (<https://learn.microsoft.com/graph/json-batching>).
 
-use super::exchange::{Exchange, Headers, Request, Response, is_field_name, is_field_value};
+use super::exchange::{Exchange, Headers, Request, Response, is_field_name, is_field_value, is_method};
 use super::graph;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -110,7 +110,7 @@ fn shown(text: &str) -> String {
 
 fn part(batch: &Request, written: &Value, numbers: &HashMap<String, usize>) -> Result<Part, String> {
     let field = |name: &str| written.get(name).and_then(Value::as_str);
-    let method = field("method").filter(|method| is_field_name(&method.to_ascii_lowercase()));
+    let method = field("method").filter(|method| is_method(method));
     let method = method.ok_or("has no method")?.to_ascii_uppercase();
     let target = target(batch.path(), field("url").ok_or("has no url")?);
     let headers: Headers = written

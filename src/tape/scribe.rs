@@ -6,7 +6,7 @@
 use super::body::{Content, Form};
 use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
 use super::echo::Echo;
-use super::exchange::{Exchange, Headers, Request, Response, Taped, is_field_name, is_field_value};
+use super::exchange::{Exchange, Headers, Request, Response, Taped, is_field_name, is_field_value, is_method};
 use super::graph;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
@@ -178,7 +178,7 @@ fn read_parts<'a>(
     if request.url.split('/').nth(2).is_some_and(|host| host.contains("{{")) {
         return Err(reader.fault("request url", "a placeholder cannot stand in the name of the host"));
     }
-    if http::Method::from_bytes(request.method.as_bytes()).is_err() {
+    if !is_method(&request.method) {
         return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
     }
     let headers = reader.headers("request", &request.headers)?;
