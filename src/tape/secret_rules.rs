@@ -77,11 +77,12 @@ pub(super) const BY_PLACE: [(&str, &str); 8] = [
             r#"(?:\\"(?P<secret>(?:[^"\\]|\\u[0-9a-f]{4}|\\\\(?:\\["\\]|[^"\\]))+)|(?P<number>-?[0-9][0-9.e+-]*))"#
         ),
     ),
+    // A quote that ends a text of JSON is no part of either, so that neither goes on in the next member.
     (
         "xml-field",
         concat!(
             r"(?i)(?:<|&lt;|\\u003c)(?:[a-z0-9_]+:)?(?:{members})(?:\s[^<>&]*)?(?:>|&gt;|\\u003e)",
-            r"(?P<secret>(?:[^<\\]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?)(?:<|&lt;|\\u003c)"
+            r#"(?P<secret>(?:[^<\\"]|"[^<:,}\]\s]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?"?)(?:<|&lt;|\\u003c)"#
         ),
     ),
     (
@@ -89,7 +90,7 @@ pub(super) const BY_PLACE: [(&str, &str); 8] = [
         concat!(
             r"(?i)(?:<|&lt;|\\u003c)key(?:>|&gt;|\\u003e)\s*(?:{members})\s*(?:<|&lt;|\\u003c)\\?/key(?:>|&gt;|\\u003e)",
             r"(?:\s|\\[nrt])*(?:<|&lt;|\\u003c)(?:string|data|integer)(?:>|&gt;|\\u003e)",
-            r"(?P<secret>(?:[^<\\]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?)(?:<|&lt;|\\u003c)"
+            r#"(?P<secret>(?:[^<\\"]|"[^<:,}\]\s]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?"?)(?:<|&lt;|\\u003c)"#
         ),
     ),
     ("form-field", r#"(?i)(?:^|[?&;\s"'=/])(?:{fields})=(?P<secret>[^=~&;\s"'<>\\][^&;\s"'<>\\]*)"#),

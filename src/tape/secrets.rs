@@ -364,6 +364,7 @@ mod tests {
                 r#"{"payload":"<WLANProfile><sharedKey><protected>false</protected><keyMaterial>REDACTED</keyMaterial></sharedKey>"}"#,
             ),
             ("xml-field", r#"{"x":"\u003cns:password a=1\u003es3cr3t\u003c/ns:password\u003e"}"#.into(), r#"{"x":"\u003cns:password a=1\u003eREDACTED\u003c/ns:password\u003e"}"#),
+            ("xml-field", r#"<a><Password>s3"cr3t"</Password></a>"#.into(), "<a><Password>REDACTED</Password></a>"),
             ("xml-field", "&lt;Password&gt;s3cr3t&lt;/Password&gt;".into(), "&lt;Password&gt;REDACTED&lt;/Password&gt;"),
             ("plist-field", r#"{"x":"<key>Password</key>\n\t<string>s3cr3t</string>"}"#.into(), r#"{"x":"<key>Password</key>\n\t<string>REDACTED</string>"}"#),
             (
@@ -424,6 +425,7 @@ mod tests {
         for text in [
             r#"{"error":{"code":"BadRequest","message":"Unable to read JSON request payload."}}"#,
             r#"{"key":"a","value":"b","recoveryKeyRotation":1,"code\u005fx":"\u0041","passwordCount":3}"#,
+            r#"{"a<token>b":"c","d":"<key>password</key> <string>", "e":"f<g"}"#,
             r#"{"a":"\u003cb\u003e it\u0027s \/ {\u0022a\u0022:1}"}"#,
             "<passwordRequired>true</passwordRequired><key>PayloadType</key><string>com.apple.wifi</string>",
             r#"{"passwordPolicies":"None","displayName":"Password reset","codeSigning":true}"#,
