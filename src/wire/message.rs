@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -202,9 +201,20 @@ fn latin1(bytes: &[u8]) -> String {
     }
 }
 
-fn from_latin1(text: &str) -> Cow<'_, [u8]> {
-    let byte = |c| u8::try_from(c).unwrap_or(b'?');
-    if text.is_ascii() { text.as_bytes().into() } else { text.chars().map(byte).collect::<Vec<u8>>().into() }
+/// A header's value of a text with a character for each byte. A live id may bring others into it: they are written as an
+/// address has them.
+fn carried(text: &str) -> HeaderValue {
+    if let Some(value) = text.is_ascii().then(|| HeaderValue::from_str(text).ok()).flatten() {
+        return value;
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(c) {
+            Ok(byte) if byte == b'\t' || (byte >= b' ' && byte != 0x7f) => bytes.push(byte),
+            _ => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| bytes.extend(format!("%{byte:02X}").bytes())),
+        }
+    }
+    HeaderValue::from_bytes(&bytes).expect("what no header can carry is escaped")
 }
 
 /// A response from tape as an HTTP message; framing is made anew.
@@ -220,8 +230,7 @@ pub fn to_http(response: Response) -> http::Response<Body> {
     let framing = |name: &str| graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding");
     for (name, value) in response.headers.iter().filter(|(name, _)| !framing(name)) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read");
-        let value = HeaderValue::from_bytes(&from_latin1(value)).expect("checked when the cassette was read");
-        message.headers_mut().append(name, value);
+        message.headers_mut().append(name, carried(value));
     }
     message
 }
@@ -257,6 +266,16 @@ mod tests {
         headers.insert("x", HeaderValue::from_bytes(bytes).unwrap());
         let owned = Response { status: 200, headers: owned_headers(&headers, |_| true), body: Bytes::new() };
         assert_eq!(to_http(owned).headers()["x"].as_bytes(), bytes);
+    }
+
+    #[test]
+    fn what_no_header_can_carry_is_escaped() {
+        let headers = [("location", "/a('\u{416}\r\nset-cookie: x')"), ("x", "\u{e4}\t\u{7f}")];
+        let spoken = Response { status: 200, headers: headers.into_iter().collect(), body: Bytes::new() };
+        let message = to_http(spoken);
+        assert_eq!(message.headers()["location"], "/a('%D0%96%0D%0Aset-cookie: x')");
+        assert_eq!(message.headers()["x"].as_bytes(), b"\xe4\t%7F");
+        assert_eq!(message.headers().len(), 2);
     }
 
     #[tokio::test]
