@@ -8,6 +8,7 @@ use crate::tape::index::Index;
 use crate::tape::lexicon::Lexicon;
 use crate::tape::matching::Reading;
 use crate::tape::miss::{Miss, Unanswered};
+use crate::tape::played::{self, Damaged};
 use crate::tape::playing::{self, Answer, Manner};
 use crate::tape::scribe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,7 +58,7 @@ impl Player {
     /// What an exchange is called, whose number is counted from 0: its number from 1, method and address.
     #[must_use]
     pub fn name(&self, number: u32) -> String {
-        self.index.name(number)
+        played::whole(|| self.index.name(number)).unwrap_or_else(|Damaged| format!("exchange {}", number + 1))
     }
 
     /// The name of a rule: its route.
@@ -105,8 +106,9 @@ impl Player {
     /// A [`Miss`] that says why nothing answers.
     pub fn answer(&self, request: &Taped<Request>) -> Result<Answer, Box<Miss>> {
         // Others are answered while this one is explained.
-        self.find(request).map_err(|unanswered| {
-            let miss = unanswered.explain(&self.index, self.tally.cassette());
+        let explain = |unanswered: Box<Unanswered>| unanswered.explain(&self.index, self.tally.cassette());
+        let answered = played::whole(|| self.find(request).map_err(explain));
+        answered.unwrap_or_else(|Damaged| Err(Miss::damaged(request))).map_err(|miss| {
             self.tally.missed(&miss);
             Box::new(miss)
         })
