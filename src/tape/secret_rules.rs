@@ -108,7 +108,7 @@ pub(super) const BY_PLACE: [(&str, &str); 8] = [
 /// Rules by shape. What the group `secret` finds is taken out, or else all.
 pub(super) const BY_SHAPE: [(&str, &str); 13] = [
     ("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)+"),
-    ("bearer-token", r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[A-Za-z0-9._~/-][A-Za-z0-9._~+/-]{19,}=*)"),
+    ("bearer-token", r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[A-Za-z0-9._~/-][A-Za-z0-9._~+/=-]{19,})"),
     ("refresh-token", r"\b[01]\.A[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)*\.[A-Za-z0-9_-]{40,}"),
     // What a PEM holds, and no more: the text around it stays. Its line ends may be escaped.
     (
