@@ -122,6 +122,7 @@
 //!   place.rs             places of a message, and patterns for them
 //!   walk.rs              the one walk over every value of a message
 //!   leaf.rs              one of these values
+//!   json_text.rs         a JSON text written anew while it is parsed
 //!   json_values.rs       the values of a JSON text, without a tree
 //!   ordering.rs          arrays whose order says nothing
 //!   route.rs             METHOD path-pattern

@@ -1,9 +1,14 @@
 //! `$batch`: an envelope cut and put together is the same, and its answers come out as they went in.
 
 use graphdeck::tape::batch::{self, Part};
-use graphdeck::tape::exchange::{Headers, Request, Response};
+use graphdeck::tape::exchange::{Exchange, Headers, Request, Response};
+use graphdeck::tape::secrets::Secrets;
+use graphdeck::tape::{row, scribe};
 use serde_json::Value;
 use std::collections::HashSet;
+use std::sync::LazyLock;
+
+static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::default);
 
 /// Reads a batch.
 pub fn open(bytes: &[u8]) {
@@ -36,6 +41,18 @@ pub fn open(bytes: &[u8]) {
         assert_eq!(alone, [Part { depends_on: Vec::new(), ..part.clone() }]);
     }
     answered(&parts);
+    taped(envelope(bytes), bytes);
+}
+
+/// Takes each part to tape, where the same bytes hold its answer: a cassette can hold it.
+fn taped(request: Request, answers: &[u8]) {
+    let response = Response { status: 200, headers: Headers::default(), body: answers.to_vec().into() };
+    let exchanges = batch::exchanges(&Exchange { request, response, took: None }).expect("it is a batch");
+    for exchange in exchanges {
+        let taped = scribe::tape_exchange(exchange, &SECRETS);
+        let row = row::write(&taped).expect("what came in a batch can be kept");
+        assert_eq!(row::read(&row).as_ref(), Ok(&taped));
+    }
 }
 
 /// Answers each part with what it asked.

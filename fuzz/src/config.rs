@@ -14,11 +14,14 @@ pub fn read(bytes: &[u8]) {
         Err(Fault::Unreadable { .. }) => panic!("nothing is read from a disk"),
         Err(Fault::Faults { faults, .. }) => return faults.iter().for_each(|fault| has_its_line(fault, text)),
     };
-    let again =
-        Config::parse(&format!("{text}\n# the end\n"), Path::new("config.toml")).expect("a comment says nothing");
-    let told =
-        |config: &Config| format!("{} {:?} {:?} {:?}", config.listen, config.limits, config.hosts, config.routes);
-    assert_eq!(told(&again), told(&config));
+    // To read it takes milliseconds, as every route is compiled: so not each is read twice.
+    if text.len().is_multiple_of(8) {
+        let again = Config::parse(&format!("{text}\n# the end\n"), Path::new("config.toml"));
+        let again = again.expect("a comment says nothing");
+        let told =
+            |config: &Config| format!("{} {:?} {:?} {:?}", config.listen, config.limits, config.hosts, config.routes);
+        assert_eq!(told(&again), told(&config));
+    }
     let request = super::messages::request("/beta/users/1?a=b", Headers::default(), r#"{"id":"1","token":"x"}"#);
     let taped = scribe::tape_request(request.expect("it is sound"), config.rules.secrets());
     let key = || Reading::of(&taped, &config.rules, &[]).exact().key;

@@ -1,7 +1,7 @@
 //! What comes of the entries of a file: exchanges, and a list of what could not be carried over.
 
 use super::document::{Fault, Node};
-use crate::tape::exchange::{Exchange, Headers, Request, Response};
+use crate::tape::exchange::{Exchange, Headers, Request, Response, is_method};
 use crate::tape::ids::Ids;
 use crate::tape::redact;
 use bytes::Bytes;
@@ -174,7 +174,7 @@ impl<'a> Intake<'a> {
         if let Some(why) = draft.left {
             return Err(why);
         }
-        if http::Method::from_bytes(request.method.as_bytes()).is_err() {
+        if !is_method(&request.method) {
             return Err("its method is none");
         }
         if http::uri::PathAndQuery::try_from(request.target.as_str()).is_err() {

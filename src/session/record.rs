@@ -97,10 +97,11 @@ impl Recorder {
         *self.ended.write().await = true;
     }
 
-    /// Whether an exchange is to be recorded.
+    /// Whether an exchange is to be recorded. Of sign-in nothing would be left that a program could use.
     #[must_use]
     pub fn selects(&self, method: &str, path: &str, target: &Target) -> bool {
-        target.kind == HostKind::Graph && self.settings.routes.iter().any(|route| route.matches(method, path))
+        let may = target.kind == HostKind::Graph && !redact::asks_for_token(path);
+        may && self.settings.routes.iter().any(|route| route.matches(method, path))
     }
 
     /// Opens a tunnel to a host that is not Graph's.

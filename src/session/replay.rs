@@ -8,6 +8,7 @@ use crate::tape::index::Index;
 use crate::tape::lexicon::Lexicon;
 use crate::tape::matching::Reading;
 use crate::tape::miss::{Miss, Unanswered};
+use crate::tape::played::{self, Damaged};
 use crate::tape::playing::{self, Answer, Manner};
 use crate::tape::reading_cache::{RawRequest, ReadingCache};
 use crate::tape::scribe;
@@ -66,7 +67,7 @@ impl Player {
     /// What an exchange is called, whose number is counted from 0: its number from 1, method and address.
     #[must_use]
     pub fn name(&self, number: u32) -> String {
-        self.index.name(number)
+        played::whole(|| self.index.name(number)).unwrap_or_else(|Damaged| format!("exchange {}", number + 1))
     }
 
     /// The name of a rule: its route.
@@ -121,13 +122,10 @@ impl Player {
     /// # Errors
     /// A [`Miss`] that says why nothing answers.
     pub fn answer_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Miss>> {
-        let (bindings, reading) = self.read(request);
-        if let Some(raw) = raw.filter(|_| self.index.has_no_texts() && bindings.lexicon().is_empty()) {
-            self.cache.keep(raw, request, &reading, self.index.rules());
-        }
         // Others are answered while this one is explained.
-        self.find_read(request, bindings, &reading).map_err(|unanswered| {
-            let miss = unanswered.explain(&self.index, self.tally.cassette());
+        let explain = |unanswered: Box<Unanswered>| unanswered.explain(&self.index, self.tally.cassette());
+        let answered = played::whole(|| self.find_raw(request, raw).map_err(explain));
+        answered.unwrap_or_else(|Damaged| Err(Miss::damaged(request))).map_err(|miss| {
             self.tally.missed(&miss);
             Box::new(miss)
         })
@@ -138,17 +136,15 @@ impl Player {
     /// # Errors
     /// When nothing answers.
     pub fn find(&self, request: &Taped<Request>) -> Result<Answer, Box<Unanswered>> {
-        let (bindings, reading) = self.read(request);
-        self.find_read(request, bindings, &reading)
+        self.find_raw(request, None)
     }
 
-    fn find_read(
-        &self,
-        request: &Taped<Request>,
-        mut bindings: MutexGuard<'_, Bindings>,
-        reading: &Reading,
-    ) -> Result<Answer, Box<Unanswered>> {
-        let answer = playing::answer(&self.index, &mut bindings, self.manner, reading)
+    fn find_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Unanswered>> {
+        let (mut bindings, reading) = self.read(request);
+        if let Some(raw) = raw.filter(|_| self.index.has_no_texts() && bindings.lexicon().is_empty()) {
+            self.cache.keep(raw, request, &reading, self.index.rules());
+        }
+        let answer = playing::answer(&self.index, &mut bindings, self.manner, &reading)
             .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
         drop(bindings);
         self.answered(&answer, &request.method, &request.host, &request.target);
@@ -164,7 +160,7 @@ impl Player {
             return None;
         }
         debug_assert_eq!(reading, playing::read(&self.index, &self.taped(raw.request()), &Lexicon::default()));
-        let answer = playing::answer(&self.index, &mut bindings, self.manner, &reading).ok()?;
+        let answer = played::whole(|| playing::answer(&self.index, &mut bindings, self.manner, &reading)).ok()?.ok()?;
         drop(bindings);
         self.answered(&answer, raw.method, raw.host, raw.target);
         Some(answer)

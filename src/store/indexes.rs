@@ -297,7 +297,7 @@ impl Shelf for IndexFile {
         if let Some(path) = &self.path {
             // The next run makes it anew.
             let _ = fs::remove_file(path);
-            tracing::error!("the index {} is damaged, and was removed: start the deck again", path.display());
+            tracing::error!("the index {} was damaged, and is removed: start the deck again", path.display());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The rules are Graph's (<https://learn.microsoft.com/graph/json-batching>).
 
-use super::exchange::{Exchange, Headers, Request, Response};
+use super::exchange::{Exchange, Headers, Request, Response, is_field_name, is_field_value, is_method};
 use super::graph;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -110,7 +110,8 @@ fn shown(text: &str) -> String {
 
 fn part(batch: &Request, written: &Value, numbers: &HashMap<String, usize>) -> Result<Part, String> {
     let field = |name: &str| written.get(name).and_then(Value::as_str);
-    let method = field("method").ok_or("has no method")?.to_ascii_uppercase();
+    let method = field("method").filter(|method| is_method(method));
+    let method = method.ok_or("has no method")?.to_ascii_uppercase();
     let target = target(batch.path(), field("url").ok_or("has no url")?);
     let headers: Headers = written
         .get("headers")
@@ -302,14 +303,21 @@ pub fn answers(envelope: &[u8]) -> HashMap<String, Response> {
     responses.into_iter().flatten().filter_map(read).collect()
 }
 
-/// The exchanges of a batch: each part that was answered, as if it had come alone; `None` of what is no batch.
+/// The exchanges of a batch: each part that was answered, as if it had come alone, so without headers that only an
+/// envelope can hold; `None` of what is no batch.
 #[must_use]
 pub fn exchanges(exchange: &Exchange) -> Option<Vec<Exchange>> {
     let Exchange { request, response, took } = exchange;
     let parts = is_batch(&request.method, request.path()).then(|| parts(request).ok()).flatten()?;
     let mut answers = answers(&response.body);
     let answered = parts.into_iter().filter_map(|part| Some((part.request, answers.remove(&part.id.to_lowercase())?)));
-    Some(answered.map(|(request, response)| Exchange { request, response, took: *took }).collect())
+    let alone = |(mut request, mut response): (Request, Response)| {
+        for headers in [&mut request.headers, &mut response.headers] {
+            headers.retain(|name, value| is_field_name(name) && is_field_value(value));
+        }
+        Exchange { request, response, took: *took }
+    };
+    Some(answered.filter(|(_, response)| response.status >= 200).map(alone).collect())
 }
 
 #[cfg(test)]

@@ -68,12 +68,18 @@ impl IntoIterator for Headers {
 
 /// Whether a field may have this name, written in lower case.
 pub(super) fn is_field_name(name: &str) -> bool {
-    http::HeaderName::from_lowercase(name.as_bytes()).is_ok()
+    is_token(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// Whether this is a method.
+/// Whether this is a method: a token, and one that begins with a letter, as all do. What begins with `#` would be a
+/// comment where people write requests down.
 pub(crate) fn is_method(text: &str) -> bool {
-    http::Method::from_bytes(text.as_bytes()).is_ok()
+    is_token(text) && text.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Whether a field can carry this value, of which each `char` is a byte.

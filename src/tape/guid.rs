@@ -1,5 +1,6 @@
 //! GUIDs as Graph writes them, and where they stand in a text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -77,6 +78,17 @@ pub fn tokens(text: &str) -> impl Iterator<Item = (Range<usize>, Guid)> {
         }
         None
     })
+}
+
+/// A text with `?` in the stead of its GUIDs; as it is when it has none.
+pub(super) fn blanked(text: &str) -> Cow<'_, str> {
+    let (mut blanked, mut from) = (String::new(), 0);
+    for (range, _) in tokens(text) {
+        blanked.push_str(&text[from..range.start]);
+        blanked.push('?');
+        from = range.end;
+    }
+    if from == 0 { text.into() } else { (blanked + &text[from..]).into() }
 }
 
 /// Whether `text` is one GUID, or GUIDs joined by `_` as Intune's composite ids are.

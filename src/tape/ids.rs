@@ -201,6 +201,19 @@ impl Ids {
     /// Writes `text` as tape text: a placeholder wherever an id of this table stands.
     #[must_use]
     pub fn to_tape(&self, text: &str) -> String {
+        self.to_tape_behind(0, text)
+    }
+
+    /// The same for an address. What is an id and stands in the host's name as well is written as it is there: the host
+    /// says where a request goes, in every run.
+    #[must_use]
+    pub fn address_to_tape(&self, url: &str) -> String {
+        let host = url.find("://").map_or(0, |at| at + "://".len());
+        self.to_tape_behind(host + url[host..].find('/').unwrap_or(url.len() - host), url)
+    }
+
+    /// Writes ids that begin at this byte or behind it as placeholders.
+    fn to_tape_behind(&self, begin: usize, text: &str) -> String {
         let mut writer = Writer::default();
         if self.is_empty() {
             writer.text(text);
@@ -209,7 +222,7 @@ impl Ids {
         let mut surroundings = Surroundings::of(text);
         let mut from = 0;
         for (range, id) in lexicon::in_message(text, &self.lexicon, &self.fields, |id| self.find(id).is_some()) {
-            let Some(row) = self.find(&id) else { continue };
+            let Some(row) = self.find(&id).filter(|_| range.start >= begin) else { continue };
             surroundings.pass(&text[from..range.start]);
             writer.text(&text[from..range.start]);
             from = range.start;
@@ -222,15 +235,6 @@ impl Ids {
         }
         writer.text(&text[from..]);
         writer.finish()
-    }
-
-    /// The same for an address. Where what is an id stands in the host's name as well, it is written as it is: the host
-    /// says where a request goes, in every run.
-    #[must_use]
-    pub fn address_to_tape(&self, url: &str) -> String {
-        let tape = self.to_tape(url);
-        let named_in_host = tape.split('/').nth(2).is_some_and(|host| host.contains("{{"));
-        if named_in_host { Self::default().to_tape(url) } else { tape }
     }
 
     /// How the id of a row is spelled that is written so, in these surroundings.
@@ -266,6 +270,16 @@ mod tests {
 
     const CONFIG: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
     const STATUS: &str = "020286da-41c6-4700-8e2b-822e444187c3";
+
+    #[test]
+    fn an_id_in_the_name_of_the_host_stays_there_and_no_other() {
+        let table = [("domains", "microsoft.com"), ("a", CONFIG)];
+        let table = table.map(|(name, value)| (Placeholder { name: name.into(), number: 1 }, value.to_owned()));
+        let ids = Ids::new(table.into()).unwrap();
+        let address = format!("https://graph.microsoft.com/v1.0/domains/microsoft.com/a/{CONFIG}");
+        assert_eq!(ids.address_to_tape(&address), "https://graph.microsoft.com/v1.0/domains/{{domains.1}}/a/{{a.1}}");
+        assert_eq!(ids.address_to_tape("https://microsoft.com"), "https://microsoft.com");
+    }
 
     #[test]
     fn placeholders_stand_wherever_an_id_stood_and_say_how_it_was_spelled() {

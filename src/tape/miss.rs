@@ -59,6 +59,8 @@ pub enum Reason {
     NotJson,
     /// Its body is no valid userStatus.
     Invalid,
+    /// What might answer cannot be read any more.
+    Damaged,
 }
 
 impl Reason {
@@ -73,6 +75,7 @@ impl Reason {
             Self::Differs => "differs",
             Self::NotJson => "notJson",
             Self::Invalid => "invalidUserStatus",
+            Self::Damaged => "indexDamaged",
         }
     }
 }
@@ -310,6 +313,20 @@ fn rule(request: &Request, reason: Reason, nearest: &[Near]) -> Option<String> {
 }
 
 impl Miss {
+    /// Of a request to which the index is [`super::played::Damaged`].
+    #[must_use]
+    pub fn damaged(request: &Request) -> Self {
+        Self {
+            request: format!("{} {}", request.method, request.url()),
+            sent: None,
+            reason: Reason::Damaged,
+            message: "the index of the cassette was damaged while it was played".to_owned(),
+            hints: Vec::new(),
+            nearest: Vec::new(),
+            way_out: "Start the deck again: it makes the index anew".to_owned(),
+        }
+    }
+
     /// Why, in one line: the reason, what the documentation says, and what to do.
     #[must_use]
     pub fn sentence(&self) -> String {

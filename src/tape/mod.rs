@@ -21,6 +21,7 @@ mod holding;
 pub mod id;
 pub mod ids;
 pub mod index;
+mod json_text;
 mod json_values;
 pub mod latency;
 mod leaf;

@@ -65,15 +65,7 @@ fn say(value: &Value, is_id: bool, way: &mut Way, ignored: &[PlacePattern], said
             way.pop();
         }
         Value::String(_) if is_id => said.push('?'),
-        Value::String(text) => {
-            let mut from = 0;
-            for (range, _) in guid::tokens(text) {
-                said.push_str(&text[from..range.start]);
-                said.push('?');
-                from = range.end;
-            }
-            said.push_str(&text[from..]);
-        }
+        Value::String(text) => said.push_str(&guid::blanked(text)),
         literal => said.push_str(&literal.to_string()),
     }
     said.push('\0');

@@ -9,6 +9,7 @@ use super::template::Template;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Deref, Range};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// An exchange, compiled.
@@ -56,8 +57,22 @@ pub trait Shelf: Send + Sync + fmt::Debug {
     /// The bytes in a range; none where they cannot be had.
     fn read(&self, range: Range<u64>) -> Option<Vec<u8>>;
 
-    /// Told when bytes are not those that were kept, before the run ends because of it.
+    /// Told when bytes are not those that were kept.
     fn damaged(&self);
+}
+
+/// An exchange that is kept outside memory is not what it was: what was checked when it was made has changed under a run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Damaged;
+
+/// Runs what looks at exchanges, and tells when one of them is damaged: no answer is better than a wrong one. They are
+/// looked at in many places, and it happens to hardly anybody, so it unwinds up to here, and is no panic.
+///
+/// # Errors
+/// When an exchange is damaged.
+pub fn whole<T>(run: impl FnOnce() -> T) -> Result<T, Damaged> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    outcome.map_err(|cause| cause.downcast().map_or_else(|other| panic::resume_unwind(other), |damaged| *damaged))
 }
 
 /// How many exchanges that were read are kept at hand.
@@ -100,12 +115,11 @@ impl Kept {
         {
             return Arc::clone(played);
         }
-        let read = self.read(exchange);
-        if read.is_none() {
+        let Some(read) = self.read(exchange) else {
             self.shelf.damaged();
-        }
-        // What was checked when it was made has changed under a run: no answer is better than a wrong one.
-        let played = Arc::new(read.expect("the index of a cassette is not changed while it is played"));
+            panic::resume_unwind(Box::new(Damaged));
+        };
+        let played = Arc::new(read);
         *at_hand() = Some((exchange, Arc::clone(&played)));
         played
     }

@@ -119,16 +119,18 @@ pub fn leaks(exchange: &Exchange, secrets: &Secrets) -> Vec<(String, String)> {
 #[must_use]
 pub fn is_sign_in(request: &Request) -> bool {
     let name = request.host.split(':').next().unwrap_or_default();
-    // A program whose sign-in was led to the deck's own address says the same there.
-    let asks_for_token = || {
-        let path = request.path();
-        let ends = |end: &str| {
-            let tail = path.len().checked_sub(end.len()).and_then(|at| path.get(at..));
-            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
-        };
-        ends("/oauth2/v2.0/token") || ends("/oauth2/token")
+    graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token(request.path())
+}
+
+/// Whether a path is where tokens are asked for, whatever host is asked: a program whose sign-in was led to the deck's own
+/// address says the same there.
+#[must_use]
+pub fn asks_for_token(path: &str) -> bool {
+    let ends = |end: &str| {
+        let tail = path.len().checked_sub(end.len()).and_then(|at| path.get(at..));
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
     };
-    graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token()
+    ends("/oauth2/v2.0/token") || ends("/oauth2/token")
 }
 
 fn headers(headers: &mut Headers, secrets: &Secrets) {

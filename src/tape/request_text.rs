@@ -1,7 +1,7 @@
 //! Requests written by people or copied from elsewhere: raw HTTP, `.http` files, a miss out of a report.
 
 use super::cassette::RequestEntry;
-use super::exchange::{Headers, Request};
+use super::exchange::{Headers, Request, is_method};
 use super::holding;
 use super::redact::printable;
 use super::scribe;
@@ -111,6 +111,7 @@ fn block(lines: &[&str], first: usize, variables: &mut HashMap<String, String>) 
 }
 
 fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
     line.starts_with('#') || line.starts_with("//")
 }
 
@@ -139,7 +140,7 @@ fn request(number: usize, line: &str, headers: Vec<(String, String)>, body: Stri
     let words: Vec<&str> = line.split_ascii_whitespace().filter(|word| !word.starts_with("HTTP/")).collect();
     let (method, target) = match words.as_slice() {
         [target] if target.contains("://") => ("GET", *target),
-        [method, target] if http::Method::from_bytes(method.as_bytes()).is_ok() => (*method, *target),
+        [method, target] if is_method(method) => (*method, *target),
         _ => return Err(Fault::Line(number, format!("`{line}` is no request line: write METHOD ADDRESS"))),
     };
     let named = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, value)| value.as_str());

@@ -359,10 +359,12 @@ impl Reader<'_> {
                 return Err(self.fault(place, "this is no name of a header; names are written in lower case"));
             }
             for value in values.as_slice() {
-                if !is_field_value(value) {
+                let text = self.template(&place, value)?;
+                // An id may hold more than the text around it.
+                if !is_field_value(value) || !is_field_value(&text.speak(|row| self.ids.recorded(*row))) {
                     return Err(self.fault(place, "the value has a character that no header can carry"));
                 }
-                headers.push((name.clone(), self.template(&place, value)?));
+                headers.push((name.clone(), text));
             }
         }
         Ok(headers)
@@ -450,6 +452,7 @@ mod tests {
             ("https://h/a", "https://{{a.2}}/a"),
             ("GET", "{{a.2}}"),
             ("\"a\":\"b\"", "\"A b\":\"b\""),
+            ("\"a\":\"b\"", "\"a\\\"\":\"b\""),
             ("\"a\":\"b\"", "\"a\":\"b\\n\""),
             ("200", "100"),
             ("\"t\"", "\"{{t}}\""),

@@ -77,11 +77,12 @@ pub(super) const BY_PLACE: [(&str, &str); 8] = [
             r#"(?:\\"(?P<secret>(?:[^"\\]|\\u[0-9a-f]{4}|\\\\(?:\\["\\]|[^"\\]))+)|(?P<number>-?[0-9][0-9.e+-]*))"#
         ),
     ),
+    // A quote that ends a text of JSON is no part of either, so that neither goes on in the next member.
     (
         "xml-field",
         concat!(
             r"(?i)(?:<|&lt;|\\u003c)(?:[a-z0-9_]+:)?(?:{members})(?:\s[^<>&]*)?(?:>|&gt;|\\u003e)",
-            r"(?P<secret>(?:[^<\\]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?)(?:<|&lt;|\\u003c)"
+            r#"(?P<secret>(?:[^<\\"]|"[^<:,}\]\s]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?"?)(?:<|&lt;|\\u003c)"#
         ),
     ),
     (
@@ -89,7 +90,7 @@ pub(super) const BY_PLACE: [(&str, &str); 8] = [
         concat!(
             r"(?i)(?:<|&lt;|\\u003c)key(?:>|&gt;|\\u003e)\s*(?:{members})\s*(?:<|&lt;|\\u003c)\\?/key(?:>|&gt;|\\u003e)",
             r"(?:\s|\\[nrt])*(?:<|&lt;|\\u003c)(?:string|data|integer)(?:>|&gt;|\\u003e)",
-            r"(?P<secret>(?:[^<\\]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?)(?:<|&lt;|\\u003c)"
+            r#"(?P<secret>(?:[^<\\"]|"[^<:,}\]\s]|\\[^u]|\\u[0-9a-f]{3}[0-9abdef])+?"?)(?:<|&lt;|\\u003c)"#
         ),
     ),
     ("form-field", r#"(?i)(?:^|[?&;\s"'=/])(?:{fields})=(?P<secret>[^=~&;\s"'<>\\][^&;\s"'<>\\]*)"#),
@@ -107,7 +108,7 @@ pub(super) const BY_PLACE: [(&str, &str); 8] = [
 /// Rules by shape. What the group `secret` finds is taken out, or else all.
 pub(super) const BY_SHAPE: [(&str, &str); 13] = [
     ("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)+"),
-    ("bearer-token", r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[A-Za-z0-9._~+/-]{20,}=*)"),
+    ("bearer-token", r"(?i)bearer(?:\s|%20|\+)+(?P<secret>[A-Za-z0-9._~/-][A-Za-z0-9._~+/=-]{19,})"),
     ("refresh-token", r"\b[01]\.A[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)*\.[A-Za-z0-9_-]{40,}"),
     // What a PEM holds, and no more: the text around it stays. Its line ends may be escaped.
     (
@@ -133,9 +134,9 @@ pub(super) const BY_SHAPE: [(&str, &str); 13] = [
     ("filevault-recovery-key", r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){5}\b"),
 ];
 
-/// The rule for members whose names are written with escapes, such as `"client\u005fsecret"`, or that stand deep in others.
+/// The rule for JSON that is to be read without its escapes: `"client\u005fsecret"`, `?a=b\u0026client_secret=…`, and members
+/// that stand deep in others.
 pub(super) const ESCAPED_MEMBER: &str = "escaped-json-field";
 
-/// What calls for it: escapes of the letters, digits and signs of which names are made, or members of JSON that stands
-/// in a JSON string within another.
-pub(super) const ESCAPED: &str = r#"(?i)\\u00(?:5f|2d|3[0-9]|[46][1-9a-f]|[57][0-9a])|\\\\\\"(?:{members})\\\\\\""#;
+/// What calls for it: escapes of what needs none, or members of JSON that stands in a JSON string within another.
+pub(super) const ESCAPED: &str = r#"(?i)\\u00[2-7][0-9a-f]|\\/|\\\\\\"(?:{members})\\\\\\""#;

@@ -1,8 +1,8 @@
 //! Finds secrets in texts: by the names of their places, and by their own shape.
 
+use super::json_text;
 use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS};
-use regex::bytes::{Captures, Regex, RegexSet};
-use serde_json::Value;
+use regex::bytes::{Captures, Regex, RegexSet, SetMatches};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -178,18 +178,15 @@ impl Secrets {
             return bytes.into();
         }
         let found = self.0.any.matches(bytes);
-        let mut clean = Cow::Borrowed(bytes);
-        for rule in &found {
-            let replaced = match self.0.each.get(rule) {
-                Some(rule) => rule.ready().replace_all(&clean, replaced).into_owned(),
-                None => match self.without_escaped(&clean) {
-                    Some(clean) => self.without(&clean).into_owned(),
-                    None => continue,
-                },
-            };
-            clean = replaced.into();
-        }
-        clean
+        let clean = self.without_these(bytes, &found);
+        let escaped = found.iter().any(|rule| rule >= self.0.each.len());
+        escaped.then(|| self.without_escaped(&clean)).flatten().map_or(clean, Cow::Owned)
+    }
+
+    /// The bytes without what some rules find in them as they are.
+    fn without_these<'a>(&self, bytes: &'a [u8], found: &SetMatches) -> Cow<'a, [u8]> {
+        let rules = found.iter().filter_map(|rule| self.0.each.get(rule));
+        rules.fold(Cow::Borrowed(bytes), |clean, rule| rule.ready().replace_all(&clean, replaced).into_owned().into())
     }
 
     /// The same for a text, which stays one: patterns take whole characters out, since all that they name is ASCII or
@@ -213,35 +210,27 @@ impl Secrets {
         found.next().map(|rule| self.0.names.get(rule).map_or(ESCAPED_MEMBER, String::as_str))
     }
 
-    /// A JSON text without the values of members whose names are written with escapes, if there are any.
+    /// A JSON text without what is a secret once its escapes are read, if there is any: the values of members whose names
+    /// are written with them, and what the rules find in the text written with as few as can be.
     fn without_escaped(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut value: Value = serde_json::from_slice(bytes).ok().filter(|value: &Value| !value.is_string())?;
-        self.clear(&mut value).then(|| value.to_string().into_bytes())
-    }
-
-    /// Takes the values of secret members out, those in JSON texts too; whether there were any.
-    fn clear(&self, value: &mut Value) -> bool {
         let secret = |name: &str| self.0.member.as_ref().is_some_and(|member| member.is_match(name.as_bytes()));
-        match value {
-            Value::Object(members) => members.iter_mut().fold(false, |cleared, (name, member)| {
-                let hides = secret(name) && (member.is_string() || member.is_number()) && member != REDACTED;
-                if hides {
-                    *member = REDACTED.into();
-                }
-                hides || self.clear(member) || cleared
-            }),
-            // All of them, and not only up to the first.
-            Value::Array(elements) => {
-                elements.iter_mut().map(|each| self.clear(each)).filter(|cleared| *cleared).count() > 0
-            }
-            Value::String(text) if text.contains('"') => match self.without_escaped(text.as_bytes()) {
-                Some(clean) => {
-                    *text = String::from_utf8_lossy(&clean).into_owned();
-                    true
-                }
-                None => false,
-            },
-            _ => false,
+        let mut cleared = false;
+        let plain = json_text::rewritten(bytes, &mut |name, value| {
+            let changed = if name.is_some_and(secret) && !value.is_empty() && value != REDACTED {
+                Some(REDACTED.to_owned())
+            } else if value.contains('"') {
+                // JSON within a text may have escapes of its own.
+                let clean = self.without_escaped(value.as_bytes());
+                clean.map(|clean| String::from_utf8_lossy(&clean).into_owned())
+            } else {
+                None
+            };
+            cleared |= changed.is_some();
+            changed
+        })?;
+        match self.without_these(&plain, &self.0.any.matches(&plain)) {
+            Cow::Owned(clean) if clean != plain => Some(clean),
+            _ => cleared.then_some(plain),
         }
     }
 }
@@ -362,12 +351,29 @@ mod tests {
                 r#"{"a":"{\"b\":\"{\\\"password\\\":\\\"s3c\\\\\\\"r3t\\\"}\"}"}"#.into(),
                 r#"{"a":"{\"b\":\"{\\\"password\\\":\\\"REDACTED\\\"}\"}"}"#,
             ),
+            // As .NET and Go write JSON: what HTML gives a meaning to is escaped, quotes within texts among it.
+            (
+                "escaped-json-field",
+                r#"{"a":"{\u0022password\u0022:\u0022s3cr3t\u0022}"}"#.into(),
+                r#"{"a":"{\"password\":\"REDACTED\"}"}"#,
+            ),
+            (
+                "escaped-json-field",
+                r#"{"u":"https://h/x?a=b\u0026client_secret=s3cr3t\u0026sig=s3cr3ts3cr3ts3cr3ts3cr3t","t":"\u0027"}"#.into(),
+                r#"{"u":"https://h/x?a=b&client_secret=REDACTED&sig=REDACTED","t":"'"}"#,
+            ),
+            (
+                "escaped-json-field",
+                r#"["client\u005fsecret=s3cr3t","AccountKey=s3cr3t\/s3cr3t","\u0063ode=x"]"#.into(),
+                r#"["client_secret=REDACTED","AccountKey=REDACTED","code=x"]"#,
+            ),
             (
                 "xml-field",
                 r#"{"payload":"<WLANProfile><sharedKey><protected>false</protected><keyMaterial>s3cr3t &amp; x</keyMaterial></sharedKey>"}"#.into(),
                 r#"{"payload":"<WLANProfile><sharedKey><protected>false</protected><keyMaterial>REDACTED</keyMaterial></sharedKey>"}"#,
             ),
             ("xml-field", r#"{"x":"\u003cns:password a=1\u003es3cr3t\u003c/ns:password\u003e"}"#.into(), r#"{"x":"\u003cns:password a=1\u003eREDACTED\u003c/ns:password\u003e"}"#),
+            ("xml-field", r#"<a><Password>s3"cr3t"</Password></a>"#.into(), "<a><Password>REDACTED</Password></a>"),
             ("xml-field", "&lt;Password&gt;s3cr3t&lt;/Password&gt;".into(), "&lt;Password&gt;REDACTED&lt;/Password&gt;"),
             ("plist-field", r#"{"x":"<key>Password</key>\n\t<string>s3cr3t</string>"}"#.into(), r#"{"x":"<key>Password</key>\n\t<string>REDACTED</string>"}"#),
             (
@@ -428,6 +434,8 @@ mod tests {
         for text in [
             r#"{"error":{"code":"BadRequest","message":"Unable to read JSON request payload."}}"#,
             r#"{"key":"a","value":"b","recoveryKeyRotation":1,"code\u005fx":"\u0041","passwordCount":3}"#,
+            r#"{"a<token>b":"c","d":"<key>password</key> <string>", "e":"f<g"}"#,
+            r#"{"a":"\u003cb\u003e it\u0027s \/ {\u0022a\u0022:1}"}"#,
             "<passwordRequired>true</passwordRequired><key>PayloadType</key><string>com.apple.wifi</string>",
             r#"{"passwordPolicies":"None","displayName":"Password reset","codeSigning":true}"#,
             "/beta/deviceManagement/deviceConfigurations('0385114b-b48f-4800-a046-f249eaba24b1')/userStatuses?$select=id",

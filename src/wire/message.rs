@@ -201,9 +201,20 @@ fn latin1(bytes: &[u8]) -> String {
     }
 }
 
-fn from_latin1(text: String) -> Bytes {
-    let byte = |c| u8::try_from(c).unwrap_or(b'?');
-    if text.is_ascii() { text.into() } else { text.chars().map(byte).collect() }
+/// A header's value of a text with a character for each byte. A live id may bring others into it: they are written as an
+/// address has them.
+fn carried(text: String) -> HeaderValue {
+    if text.bytes().all(|byte| byte == b'\t' || (b' '..0x7f).contains(&byte)) {
+        return HeaderValue::try_from(text).expect("all its bytes are such as a header can carry");
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(c) {
+            Ok(byte) if byte == b'\t' || (byte >= b' ' && byte != 0x7f) => bytes.push(byte),
+            _ => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| bytes.extend(format!("%{byte:02X}").bytes())),
+        }
+    }
+    HeaderValue::from_bytes(&bytes).expect("what no header can carry is escaped")
 }
 
 /// A response from tape as an HTTP message; framing is made anew.
@@ -219,8 +230,7 @@ pub fn to_http(response: Response) -> http::Response<Body> {
     let framing = |name: &str| graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding");
     for (name, value) in response.headers.into_iter().filter(|(name, _)| !framing(name)) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read");
-        let value = HeaderValue::from_maybe_shared(from_latin1(value)).expect("checked when the cassette was read");
-        message.headers_mut().append(name, value);
+        message.headers_mut().append(name, carried(value));
     }
     message
 }
@@ -256,6 +266,16 @@ mod tests {
         headers.insert("x", HeaderValue::from_bytes(bytes).unwrap());
         let owned = Response { status: 200, headers: owned_headers(&headers, |_| true), body: Bytes::new() };
         assert_eq!(to_http(owned).headers()["x"].as_bytes(), bytes);
+    }
+
+    #[test]
+    fn what_no_header_can_carry_is_escaped() {
+        let headers = [("location", "/a('\u{416}\r\nset-cookie: x')"), ("x", "\u{e4}\t\u{7f}")];
+        let spoken = Response { status: 200, headers: headers.into_iter().collect(), body: Bytes::new() };
+        let message = to_http(spoken);
+        assert_eq!(message.headers()["location"], "/a('%D0%96%0D%0Aset-cookie: x')");
+        assert_eq!(message.headers()["x"].as_bytes(), b"\xe4\t%7F");
+        assert_eq!(message.headers().len(), 2);
     }
 
     #[tokio::test]

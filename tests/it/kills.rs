@@ -3,10 +3,15 @@
 //! `GRAPHDECK_ROUNDS=300 cargo test --test it kills -- --nocapture` takes that many rounds of each.
 
 use crate::support::deck::{Deck, Project, Signal};
-use crate::support::load::{Load, assert_kept, body, chance, echo, moment};
+use crate::support::graph::Graph;
+use crate::support::load::{Load, assert_kept, body, chance, echo, moment, names};
 use crate::support::rounds;
 use graphdeck::store::journal::Journal;
-use graphdeck::store::takes::Takes;
+use graphdeck::store::takes::{Take, Takes};
+use graphdeck::tape::cassette::Cassette;
+use graphdeck::tape::exchange::{Exchange, Taped};
+use graphdeck::tape::scribe;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -46,7 +51,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         let journal =
             Journal::open(&project.file(".graphdeck")).unwrap_or_else(|fault| panic!("round {round}: {fault}"));
         let takes = journal.takes().unwrap();
-        assert_kept(&journal, takes.last().unwrap().id, &told);
+        assert_kept(&journal.read(takes.last().unwrap().id).unwrap(), &told);
         if round % 4 == 0 {
             takes.iter().for_each(|take| journal.remove(take.id).unwrap());
         }
@@ -113,6 +118,73 @@ async fn a_kill_while_sealing_leaves_the_old_cassette_or_the_new() {
     assert_eq!(deck.wait().code, Some(0));
     assert_eq!(strays(&project), 0);
     eprintln!("{rounds} kills while sealing: {replaced} times the new cassette stood, else the old one and the take");
+}
+
+/// Goes on with a recording, and kills it while it opens, records or seals: what its clients were told.
+async fn continued(project: &Project, graph: &Graph, ca_pem: &str, round: usize) -> HashMap<String, usize> {
+    let stage = chance(("stage", round)) % 4;
+    if stage == 0 {
+        let mut command = project.command(&["record", "more", "--append", "--listen", "127.0.0.1:0"]);
+        let mut deck = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(moment(Duration::from_millis(150), ("opened", round)));
+        deck.kill().unwrap();
+        deck.wait().unwrap();
+        return HashMap::new();
+    }
+    let deck = project.record("more", graph, &["--append"]);
+    let load = Load::start(&deck, ca_pem, round, &(200..5_000));
+    load.wait_for(1).await;
+    tokio::time::sleep(moment(LONGEST / 4, ("continued", round))).await;
+    if stage == 1 {
+        deck.signal(Signal::TERM);
+        tokio::time::sleep(moment(LONGEST, ("sealing", round))).await;
+    }
+    deck.kill();
+    load.end().await
+}
+
+/// The exchanges of a cassette; none where there is no such one.
+fn exchanges_of(project: &Project, name: &str) -> Vec<Taped<Exchange>> {
+    let Ok(text) = fs::read_to_string(project.file(&format!("cassettes/{name}.json"))) else { return Vec::new() };
+    let cassette = Cassette::parse(&text).unwrap();
+    let entries = (1..).zip(&cassette.entries);
+    entries.map(|(number, entry)| scribe::recorded(entry, &cassette.ids, number).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_a_recording_is_continued_loses_nothing_of_what_came_before_or_was_added() {
+    let (project, graph) = (Project::new(), echo().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    let (rounds, mut told, mut acknowledged, mut sealed) = (rounds(4), HashMap::new(), 0, 0);
+    for round in 0..rounds {
+        let before = names(&exchanges_of(&project, "more"));
+        let new = continued(&project, &graph, &ca_pem, round).await;
+        acknowledged += new.len();
+        told.extend(new);
+        let is_told = |names: &HashSet<String>| told.keys().all(|name| names.contains(name));
+        let standing = names(&exchanges_of(&project, "more"));
+        assert!(standing == before || is_told(&standing), "round {round}: neither the old cassette nor the new");
+        sealed += usize::from(standing != before);
+        let journal = Journal::open(&project.file(".graphdeck")).unwrap();
+        let takes = journal.takes().unwrap();
+        let taken = |take: &Take| is_told(&names(&journal.read(take.id).unwrap()));
+        assert!(is_told(&standing) || takes.iter().any(taken), "round {round}: no take has all of it");
+        drop(journal);
+        // At times the next kill strikes what the last one left, at others it is continued to its end first.
+        if chance(("ended", round)) % 2 == 0 || round + 1 == rounds {
+            let ended = project.record_command("more", &graph, &["--append"], &["true"]);
+            assert_eq!(ended.code, Some(0), "round {round}: {}", ended.stderr);
+            assert_kept(&exchanges_of(&project, "more"), &told);
+            if told.len() > 1000 {
+                told.clear();
+                fs::remove_file(project.file("cassettes/more.json")).unwrap();
+                fs::remove_dir_all(project.file(".graphdeck")).unwrap();
+            }
+        }
+    }
+    eprintln!(
+        "{rounds} kills of a continued recording: {acknowledged} acknowledged, none lost; {sealed} times it was sealed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,11 +6,16 @@ use crate::support::client;
 use crate::support::deck::{Deck, Project};
 use crate::support::shelf;
 use crate::support::statuses;
+use graphdeck::session::replay::Player;
+use graphdeck::session::tally::Tally;
 use graphdeck::tape::cassette::Cassette;
+use graphdeck::tape::playing::Manner;
+use graphdeck::tape::scribe;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How many exchanges a cassette has that is larger than is held in memory.
@@ -189,8 +194,31 @@ fn every_table_is_read_as_it_was_written() {
     let cassette = Cassette::parse(&text(40)).unwrap();
     let (rules, mint) = (graphdeck::config::Config::default().rules, graphdeck::tape::mint::Mint::new("", &[0; 32]));
     let held = graphdeck::tape::index::Index::new(cassette.clone(), rules.clone(), mint.clone()).unwrap();
-    let read = shelf::read_again(&cassette, &rules, &mint);
+    let (read, _) = shelf::read_again(&cassette, &rules, &mint);
     assert_eq!(held.len(), read.len());
     assert!((0..40).all(|number| held.name(number) == read.name(number)));
     assert!(held.origins().eq(read.origins()));
+}
+
+#[test]
+fn an_index_that_is_damaged_under_a_run_is_told_as_a_miss_and_no_wrong_answer_given() {
+    let cassette = Cassette::parse(&text(4)).unwrap();
+    let (rules, mint) = (graphdeck::config::Config::default().rules, graphdeck::tape::mint::Mint::new("", &[0; 32]));
+    let (index, bytes) = shelf::read_again(&cassette, &rules, &mint);
+    let player = Player::new(Arc::new(index), Manner::default(), Arc::new(Tally::new("", "large", 4)));
+    let asked = |number: usize| {
+        let recorded = scribe::recorded(&cassette.entries[number], &cassette.ids, number + 1).unwrap();
+        player.taped(recorded.into_inner().request)
+    };
+    assert_eq!(player.answer(&asked(0)).unwrap().response.status, 201);
+    bytes.spoil();
+    // What was read before is whole still; what comes from outside memory now is not.
+    assert_eq!(player.answer(&asked(0)).unwrap().response.status, 201);
+    for _ in 0..2 {
+        let miss = player.answer(&asked(1)).unwrap_err();
+        insta::assert_snapshot!("an_index_that_is_damaged", format!("{}: {miss}", miss.reason.as_str()));
+    }
+    assert_eq!(player.name(2), "exchange 3");
+    bytes.spoil();
+    assert_eq!(player.answer(&asked(1)).unwrap().response.status, 201);
 }

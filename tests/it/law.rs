@@ -43,7 +43,7 @@ fn player(cassette: Cassette) -> impl FnMut(&Request) -> Response {
     let mint = Mint::new("seed", &[0; 32]);
     // The law holds for what is held in memory, and for what is read from an index.
     let index = if cassette.entries.len().is_multiple_of(2) {
-        shelf::read_again(&cassette, &rules, &mint)
+        shelf::read_again(&cassette, &rules, &mint).0
     } else {
         Index::new(cassette, rules, mint).unwrap()
     };

@@ -157,6 +157,9 @@ pub fn bodies(kind: &Kind) -> Vec<(&'static str, Vec<u8>)> {
             bodies.push((json, json!({ "message": json!({ "inner": member.to_string() }).to_string() }).to_string()));
             bodies.push((json, escaped.clone()));
             bodies.push((json, json!({ "message": escaped }).to_string()));
+            // As .NET writes a text within JSON.
+            let quoted = member.to_string().replace('"', "\\u0022");
+            bodies.push((json, format!(r#"{{"message":"{quoted}"}}"#)));
             bodies.push((
                 json,
                 json!({ "requests": [{ "id": "1", "method": "POST", "url": "/x", "body": member }] }).to_string(),
@@ -177,6 +180,8 @@ pub fn bodies(kind: &Kind) -> Vec<(&'static str, Vec<u8>)> {
         Kind::Field(name) => {
             bodies.push(("application/x-www-form-urlencoded", format!("{name}={SECRET}")));
             bodies.push(("application/x-www-form-urlencoded", format!("grant_type=x&{name}={SECRET}%2B&scope=y")));
+            // As .NET and Go write an address in JSON.
+            bodies.push((json, format!(r#"{{"next":"https://h/x?a=b\u0026{name}={SECRET}\u0026c=d"}}"#)));
             let part = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{SECRET}\r\n--b--\r\n");
             bodies.push(("multipart/form-data; boundary=b", part));
             bodies.push((
@@ -188,6 +193,9 @@ pub fn bodies(kind: &Kind) -> Vec<(&'static str, Vec<u8>)> {
         Kind::Text(text) => {
             bodies.push(("text/plain", format!("see {text}")));
             bodies.push((json, json!({ "note": text }).to_string()));
+            let escape = |part: &str| part.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+            let escaped: Vec<String> = text.split(SECRET).map(escape).collect();
+            bodies.push((json, format!(r#"{{"note":"{}"}}"#, escaped.join(SECRET))));
             bodies.push((json, json!({ "m": json!({ "note": text }).to_string() }).to_string()));
             bodies.push((
                 json,

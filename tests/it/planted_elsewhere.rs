@@ -2,7 +2,7 @@
 
 use crate::planted::{Kind, bodies, deck, is_marked, kinds, unmarked};
 use crate::redaction::{SECRET, leaks};
-use crate::support::client::through;
+use crate::support::client::{bare, through};
 use crate::support::deck::{Deck, Project};
 use crate::support::graph::{Graph, Reply};
 use serde_json::{Value, json};
@@ -103,6 +103,104 @@ async fn planted_secrets_are_nowhere_in_batches_at_sign_in_and_where_the_rest_is
         unmarked(&exported);
     }
     assert_eq!(leaks(project.path()), Vec::<String>::new(), "at the end");
+}
+
+/// A Graph whose sign-in host answers with secrets in every place, and refuses some of those who ask.
+async fn tenant() -> Graph {
+    Graph::answering(|asked| {
+        if asked.host.starts_with("graph.") && !asked.target.contains("oauth2") {
+            return Reply::json(200, &json!({ "value": [] }));
+        }
+        let status = [200, 302, 400, 401][usize::from(*asked.body.last().unwrap_or(&0)) % 4];
+        let body = json!({
+            "token_type": "Bearer", "access_token": SECRET, "refresh_token": SECRET, "id_token": SECRET,
+            "device_code": SECRET, "user_code": SECRET, "client_info": SECRET, "error_description": SECRET,
+            "message": format!("enter {SECRET} at https://h/x?code={SECRET}")
+        });
+        let location = format!("http://localhost/cb?code={SECRET}&id_token={SECRET}#access_token={SECRET}");
+        Reply::json(status, &body).with("location", &location).with("set-cookie", SECRET)
+    })
+    .await
+}
+
+/// Signs in in every way, at the sign-in host and by Graph's own address.
+async fn sign_in_everywhere(deck: &Deck<'_>, ca_pem: &str) {
+    let proxy = reqwest::Proxy::https(format!("http://{}", deck.address)).unwrap();
+    let client = bare(ca_pem).proxy(proxy).redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let fields = [
+        "client_secret",
+        "client_assertion",
+        "refresh_token",
+        "password",
+        "code",
+        "code_verifier",
+        "device_code",
+        "access_token",
+        "id_token",
+        "assertion",
+        "username",
+        "state",
+        "nonce",
+        "login_hint",
+        "any_other",
+    ];
+    for host in ["login.microsoftonline.com", "graph.microsoft.com"] {
+        for path in ["oauth2/v2.0/token", "oauth2/token", "oauth2/v2.0/devicecode", "oauth2/v2.0/authorize"] {
+            // By Graph's own address only a token is asked for.
+            if host.starts_with("graph.") && !path.ends_with("token") {
+                continue;
+            }
+            let url = format!("https://{host}/t/{path}");
+            for field in fields {
+                let query = client.get(format!("{url}?client_id=a&{field}={SECRET}")).header("cookie", SECRET);
+                let form = client.post(&url).header("content-type", "application/x-www-form-urlencoded");
+                let json = client.post(&url).header("content-type", "application/json").bearer_auth(SECRET);
+                for request in [
+                    query,
+                    form.body(format!("grant_type=x&{field}={SECRET}&n={}", field.len())),
+                    json.body(json!({ field: SECRET }).to_string()),
+                ] {
+                    let answer = request.send().await.unwrap();
+                    assert!(is_marked(&answer.bytes().await.unwrap()), "{host}: the program gets what it asked for");
+                }
+            }
+        }
+    }
+    client.get("https://graph.microsoft.com/v1.0/users").bearer_auth(SECRET).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_secrets_are_nowhere_when_sign_in_is_opened_and_recorded_beside() {
+    let (project, graph) = (Project::new(), tenant().await);
+    let ca_pem = project.run(&["ca"]).stdout;
+    project.write("config.toml", "[sign_in]\nopen = true\n");
+    let (graph_at, ca_file) = (format!("graph.microsoft.com={}", graph.address), graph.ca_file());
+    let login_at = format!("login.microsoftonline.com={}", graph.address);
+    let upstream = ["--all", "--connect-to", &graph_at, "--connect-to", &login_at];
+    let upstream = [&upstream[..], &["--upstream-ca", ca_file.to_str().unwrap()]].concat();
+    for mode in ["record", "auto"] {
+        let killed = deck(&project, mode, "report.json", &upstream);
+        sign_in_everywhere(&killed, &ca_pem).await;
+        assert_eq!(leaks(project.path()), Vec::<String>::new(), "while it runs in {mode}");
+        project.write("killed.log", killed.killed());
+        assert_eq!(leaks(project.path()), Vec::<String>::new(), "after a crash in {mode}");
+        for report in ["report.json", "report.md", "report.xml"] {
+            let ended = deck(&project, mode, report, &upstream);
+            sign_in_everywhere(&ended, &ca_pem).await;
+            let said = ended.stop();
+            assert_eq!(said.code, Some(0), "{}", said.stderr);
+            project.write(&format!("{mode}-{report}.log"), &said.stderr);
+            unmarked(&said);
+            assert_eq!(leaks(project.path()), Vec::<String>::new(), "{mode} with {report}");
+        }
+    }
+    let asked = graph.asked();
+    assert!(asked.iter().any(|asked| asked.host.starts_with("login.") && is_marked(&asked.body)), "it is opened");
+    let cassette = project.cassette("secrets");
+    assert!(cassette.contains("/v1.0/users") && !cassette.contains("login.microsoftonline.com"), "{cassette}");
+    unmarked(&project.run(&["cassette", "show", "secrets"]));
+    let checked = project.run(&["cassette", "check"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
 }
 
 /// An entry of a HAR for every kind in every place.

@@ -5,8 +5,8 @@ use super::deck::Deck;
 use super::graph::{Graph, Reply};
 use super::{CONFIG, statuses};
 use bytes::Bytes;
-use graphdeck::store::takes::Takes;
-use std::collections::HashMap;
+use graphdeck::tape::exchange::{Exchange, Taped};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -88,16 +88,22 @@ impl Load {
     }
 }
 
-/// Sees that a take holds whole exchanges only, none twice, and all that clients were told of.
-pub fn assert_kept(store: &dyn Takes, take: u64, told: &HashMap<String, usize>) {
-    let mut kept = HashMap::new();
-    for exchange in store.read(take).unwrap() {
+/// Sees that these exchanges are whole, none is there twice, and all that clients were told of are among them.
+pub fn assert_kept(exchanges: &[Taped<Exchange>], told: &HashMap<String, usize>) {
+    let kept = names(exchanges);
+    let lost: Vec<&String> = told.keys().filter(|name| !kept.contains(*name)).collect();
+    assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), told.len());
+}
+
+/// Whose exchanges these are; they are whole, and none is there twice.
+pub fn names(exchanges: &[Taped<Exchange>]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for exchange in exchanges {
         let sent: serde_json::Value = serde_json::from_slice(&exchange.request.body).unwrap();
         let (name, size) = (sent["userDisplayName"].as_str().unwrap(), sent["size"].as_u64().unwrap());
         let expected = body(name, usize::try_from(size).unwrap());
         assert!(exchange.request.body == expected && exchange.response.body == expected, "{name} is not whole");
-        assert!(kept.insert(name.to_owned(), size).is_none(), "{name} is there twice");
+        assert!(names.insert(name.to_owned()), "{name} is there twice");
     }
-    let lost: Vec<&String> = told.keys().filter(|name| !kept.contains_key(*name)).collect();
-    assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), told.len());
+    names
 }

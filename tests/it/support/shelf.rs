@@ -7,32 +7,41 @@ use graphdeck::tape::matching::Rules;
 use graphdeck::tape::mint::Mint;
 use graphdeck::tape::played::{Exchanges, Kept, Shelf};
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
+/// Bytes that are kept for an index, and can be spoilt under it.
 #[derive(Clone, Debug, Default)]
-struct Bytes(Vec<u8>);
+pub struct Bytes(Arc<Mutex<Vec<u8>>>);
+
+impl Bytes {
+    /// Changes every one of them.
+    pub fn spoil(&self) {
+        self.0.lock().unwrap().iter_mut().for_each(|byte| *byte ^= 1);
+    }
+}
 
 impl Shelf for Bytes {
     fn read(&self, range: Range<u64>) -> Option<Vec<u8>> {
         let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
-        self.0.get(start..end).map(<[u8]>::to_vec)
+        self.0.lock().unwrap().get(start..end).map(<[u8]>::to_vec)
     }
 
-    fn damaged(&self) {
-        panic!("bytes in memory do not change");
-    }
+    fn damaged(&self) {}
 }
 
-/// The index of a cassette, as the next run has it.
-pub fn read_again(cassette: &Cassette, rules: &Rules, mint: &Mint) -> Index {
+/// The index of a cassette, as the next run has it, and the bytes of its exchanges.
+pub fn read_again(cassette: &Cassette, rules: &Rules, mint: &Mint) -> (Index, Bytes) {
     let mut compiler = Compiler::new(cassette.ids.clone(), cassette.people, rules.clone());
-    let (mut shelf, mut from) = (Bytes::default(), vec![0]);
+    let (shelf, mut from) = (Bytes::default(), vec![0]);
     for entry in &cassette.entries {
-        shelf.0.extend(compiler.add(entry).unwrap().packed());
-        from.push(shelf.0.len() as u64);
+        let mut bytes = shelf.0.lock().unwrap();
+        bytes.extend(compiler.add(entry).unwrap().packed());
+        from.push(bytes.len() as u64);
     }
     let kept = Exchanges::Kept(Kept::new(Box::new(shelf.clone()), from));
     let mut packed = Vec::new();
     compiler.done(kept, mint.clone()).unwrap().pack(&mut packed).unwrap();
     let length = packed.len() as u64;
-    Index::unpack(packed.as_slice(), length, Box::new(shelf), rules.clone(), mint.clone()).unwrap()
+    let kept = Box::new(shelf.clone());
+    (Index::unpack(packed.as_slice(), length, kept, rules.clone(), mint.clone()).unwrap(), shelf)
 }
