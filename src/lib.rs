@@ -180,7 +180,8 @@
 //!
 //! *Replayed*: the same way to [`proxy::answer`], down the same road, and then [`session::replay`]: [`tape::matching`]
 //! reads the request, an exchange is chosen from [`tape::index`], [`tape::playing`] binds its ids and speaks the answer; or
-//! [`tape::miss`] says why there is none.
+//! [`tape::miss`] says why there is none. What differs only by its GUIDs from a request before is known again by
+//! [`tape::reading_cache`], which spares it the road and the reading.
 
 pub mod app;
 pub mod child;

@@ -10,7 +10,7 @@ use crate::tape::matching::Reading;
 use crate::tape::miss::{Miss, Unanswered};
 use crate::tape::played::{self, Damaged};
 use crate::tape::playing::{self, Answer, Manner};
-use crate::tape::reading_cache::{RawRequest, ReadingCache};
+use crate::tape::reading_cache::RawRequest;
 use crate::tape::scribe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,21 +22,13 @@ pub struct Player {
     bindings: Mutex<Bindings>,
     tally: Arc<Tally>,
     trouble: Trouble,
-    cache: ReadingCache,
 }
 
 impl Player {
     /// A player at the begin of the tape.
     #[must_use]
     pub fn new(index: Arc<Index>, manner: Manner, tally: Arc<Tally>) -> Self {
-        Self {
-            index,
-            manner,
-            bindings: Mutex::default(),
-            tally,
-            trouble: Trouble::default(),
-            cache: ReadingCache::default(),
-        }
+        Self { index, manner, bindings: Mutex::default(), tally, trouble: Trouble::default() }
     }
 
     /// The same with trouble on demand.
@@ -141,8 +133,8 @@ impl Player {
 
     fn find_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Unanswered>> {
         let (mut bindings, reading) = self.read(request);
-        if let Some(raw) = raw.filter(|_| self.index.has_no_texts() && bindings.lexicon().is_empty()) {
-            self.cache.keep(raw, request, &reading, self.index.rules());
+        if let Some(raw) = raw.filter(|_| bindings.lexicon().is_empty()) {
+            self.index.keep(raw, request, &reading);
         }
         let answer = playing::answer(&self.index, &mut bindings, self.manner, &reading)
             .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
@@ -154,7 +146,7 @@ impl Player {
     /// Answers a request of a kind that was answered before, with other GUIDs: it need not go down the road to tape
     /// again. `None` says nothing yet.
     pub fn recall(&self, raw: &RawRequest<'_>) -> Option<Answer> {
-        let reading = self.cache.recall(raw, self.index.rules())?;
+        let reading = self.index.recall(raw)?;
         let mut bindings = self.bindings();
         if !bindings.lexicon().is_empty() {
             return None;

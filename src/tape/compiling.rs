@@ -9,6 +9,7 @@ use super::index::{COMPARED, CREATES, HEARD, Index, LITERAL, NO_EXCHANGE, READS,
 use super::matching::{self, Address, Key, Reading, Rules, Shape};
 use super::mint::Mint;
 use super::played::{Exchanges, Played};
+use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
 use super::scribe::{self, Script};
 use super::shapes::Gathering;
@@ -164,6 +165,7 @@ impl Compiler {
             routes: self.routes,
             paths: self.paths,
             used: self.used,
+            readings: ReadingCache::default(),
         })
     }
 

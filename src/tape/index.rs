@@ -3,9 +3,10 @@
 use super::exchange::{Request, Taped};
 use super::id::Id;
 use super::ids::{Ids, Row};
-use super::matching::{Address, Key, Rules};
+use super::matching::{Address, Key, Reading, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Lent};
+use super::reading_cache::{RawRequest, ReadingCache};
 use super::row_set::RowSet;
 use super::scribe;
 use super::secrets::Secrets;
@@ -78,6 +79,8 @@ pub struct Index {
     pub(super) paths: BTreeMap<Key, Vec<u32>>,
     /// The numbers of rules of the user's own that apply to a recorded request, and which of their places it has.
     pub(super) used: BTreeSet<(usize, String)>,
+    /// How requests read that were asked of any session.
+    pub(super) readings: ReadingCache,
 }
 
 /// The ids in a filling.
@@ -165,16 +168,17 @@ impl Index {
         Self { rules: self.rules.with_stand_ins(stand_ins), ..self }
     }
 
-    /// The rules by which requests are read.
+    /// How a request reads, where it is one that was read before but for its GUIDs.
     #[must_use]
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    pub fn recall(&self, raw: &RawRequest<'_>) -> Option<Reading> {
+        self.readings.recall(raw, &self.rules)
     }
 
-    /// Whether no id of the cassette is a text that is one wherever it stands.
-    #[must_use]
-    pub fn has_no_texts(&self) -> bool {
-        self.ids.lexicon().is_empty()
+    /// Keeps how a request reads in a session without texts that are ids wherever they stand, to recall it.
+    pub fn keep(&self, raw: &RawRequest<'_>, request: &Taped<Request>, reading: &Reading) {
+        if self.ids.lexicon().is_empty() {
+            self.readings.keep(raw, request, reading, &self.rules);
+        }
     }
 
     /// The rules for secrets, by which live requests go down the road too.

@@ -7,6 +7,7 @@ use super::index::Index;
 use super::matching::{Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Kept, Shelf};
+use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
 use super::shapes::Shapes;
 use super::values::Values;
@@ -89,6 +90,7 @@ impl Index {
             routes: small.routes,
             paths: small.paths,
             used: small.used,
+            readings: ReadingCache::default(),
             exchanges: Exchanges::Kept(Kept::new(shelf, unpacker.table(u64::from_le_bytes)?)),
         };
         unpacker.end()?;
