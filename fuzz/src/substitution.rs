@@ -30,8 +30,14 @@ pub fn there_and_back(bytes: &[u8]) {
     let read = Cassette::parse(&cassette.print()).expect("what is sealed is read");
     assert_eq!(read, cassette);
     assert_eq!(scribe::recorded(&read.entries[0], &read.ids, 1).as_ref(), Ok(&taped));
-    under_other_ids(cassette);
+    // A fuzzer that sees what is compared finds the other ids, and asks with them.
+    if !String::from_utf8_lossy(bytes).to_ascii_lowercase().contains(OTHERS) {
+        under_other_ids(cassette);
+    }
 }
+
+/// With what the other ids begin.
+const OTHERS: &str = "abcdefab-cdef-4abc-8def-abcdef";
 
 fn under_other_ids(cassette: Cassette) {
     let Some(ids) = renamed(&cassette.ids) else { return };
@@ -64,7 +70,7 @@ fn under_other_ids(cassette: Cassette) {
 /// The same table with a GUID of its own for each, in the same case; some letters are in all of them, so that it can be
 /// told. A mixture of cases cannot be kept.
 fn renamed(ids: &Ids) -> Option<Ids> {
-    let fresh = |row: u128| Guid(0xabcd_efab_cdef_4abc_8def_abcd_ef00_0000 + row).to_string();
+    let fresh = |row: u32| format!("{OTHERS}{row:06}");
     let table = (1..).zip(ids.iter()).map(|(row, (placeholder, value))| {
         let value = match Guid::parse(&value) {
             None => value.into_owned(),

@@ -115,12 +115,11 @@ impl Player {
     /// A [`Miss`] that says why nothing answers.
     pub fn answer_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Miss>> {
         // Others are answered while this one is explained.
-        let explain = |unanswered: Box<Unanswered>| unanswered.explain(&self.index, self.tally.cassette());
+        let explain = |unanswered: Box<Unanswered>| Box::new(unanswered.explain(&self.index, self.tally.cassette()));
         let answered = played::whole(|| self.find_raw(request, raw).map_err(explain));
-        answered.unwrap_or_else(|Damaged| Err(Miss::damaged(request))).map_err(|miss| {
-            self.tally.missed(&miss);
-            Box::new(miss)
-        })
+        answered
+            .unwrap_or_else(|Damaged| Err(Box::new(Miss::damaged(request))))
+            .inspect_err(|miss| self.tally.missed(miss))
     }
 
     /// Answers a request from tape, where it is on it; when it is not, that is no miss yet.

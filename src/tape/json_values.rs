@@ -141,7 +141,7 @@ impl<'a> Visitor<'a> for Values<'_, 'a> {
 }
 
 /// Adds the step into a member to a pointer (RFC 6901 section 3).
-fn step(pointer: &mut String, name: &str) {
+pub(super) fn step(pointer: &mut String, name: &str) {
     pointer.push('/');
     if name.contains(['~', '/']) {
         pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
@@ -179,15 +179,14 @@ impl<'a> Visitor<'a> for Name {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::{json, leaf_of, parse_json};
+    use super::super::walk::{parse_json, take_apart};
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
 
     fn by_tree(text: &[u8]) -> Option<Vec<Leaf<'static>>> {
         let mut leaves = Vec::new();
-        let value = parse_json(text)?;
-        json(&value, &mut |steps, value| leaves.push(leaf_of(steps, value)));
+        take_apart(parse_json(text)?, &mut String::new(), &mut leaves);
         Some(leaves)
     }
 

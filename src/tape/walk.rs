@@ -118,17 +118,37 @@ fn json_leaves<'a>(body: &'a [u8], view: &View, leaves: &mut Vec<Leaf<'a>>) -> b
     if view.unordered {
         ordering::sort_arrays(&mut value, &view.ignored);
     }
-    json(&value, &mut |steps, value| leaves.push(leaf_of(steps, value)));
+    take_apart(value, &mut String::new(), leaves);
     true
 }
 
-/// A value that holds no other, and where it stands.
-pub(super) fn leaf_of(steps: &[Step<'_>], value: &Value) -> Leaf<'static> {
+/// Adds every value of a tree that holds no other, members in the order of their names. The tree is used up, so that
+/// neither a text nor the whole is in memory twice.
+pub(super) fn take_apart(value: Value, pointer: &mut String, leaves: &mut Vec<Leaf<'_>>) {
+    let length = pointer.len();
     let (kind, text) = match value {
-        Value::String(text) => (Kind::Text, text.clone()),
+        Value::Object(members) if !members.is_empty() => {
+            let mut members: Vec<(String, Value)> = members.into_iter().collect();
+            members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            for (name, member) in members {
+                json_values::step(pointer, &name);
+                take_apart(member, pointer, leaves);
+                pointer.truncate(length);
+            }
+            return;
+        }
+        Value::Array(elements) if !elements.is_empty() => {
+            for (i, element) in elements.into_iter().enumerate() {
+                json_values::step(pointer, &i.to_string());
+                take_apart(element, pointer, leaves);
+                pointer.truncate(length);
+            }
+            return;
+        }
+        Value::String(text) => (Kind::Text, text),
         literal => (Kind::Literal, literal.to_string()),
     };
-    Leaf { place: Place::Json(pointer(steps).into()), kind, text: text.into() }
+    leaves.push(Leaf { place: Place::Json(pointer.as_str().into()), kind, text: text.into() });
 }
 
 /// A body as JSON, when it is an object or an array; a byte order mark before it is passed over.

@@ -137,7 +137,7 @@ async fn continued(project: &Project, graph: &Graph, ca_pem: &str, round: usize)
     tokio::time::sleep(moment(LONGEST / 4, ("continued", round))).await;
     if stage == 1 {
         deck.signal(Signal::TERM);
-        tokio::time::sleep(moment(LONGEST, ("sealing", round))).await;
+        tokio::time::sleep(moment(3 * LONGEST, ("sealing", round))).await;
     }
     deck.kill();
     load.end().await

@@ -219,14 +219,22 @@ fn growth(deck: &Deck<'_>, body: &[u8], coding: &str) -> (u64, String) {
 
 #[test]
 fn ten_kilobytes_never_cost_more_than_a_megabyte() {
-    let project = Project::new();
-    let deck = replaying(&project, "");
-    // What is made once, such as the tables of regular expressions, is no cost of a request.
+    cost_at_most("", 1024);
+    // Arrays in any order are sorted in a tree, where each object has a table of its own.
+    cost_at_most("[[match]]\nroute = \"POST /**/userStatuses\"\norder = \"any\"\n", 1536);
+}
+
+/// Asks the usual, since what is made once, such as the tables of regular expressions, is no cost of a request.
+fn warm(deck: &Deck<'_>) {
     let ordinary: Vec<_> =
-        (0..150).map(|number| format!(r#""a{number}":"?a=1&b={number} https://example.com/x""#)).collect();
-    for _ in 0..20 {
-        growth(&deck, format!("{{{}}}", ordinary.join(",")).as_bytes(), "identity");
+        (0..150).map(|number| format!(r#""a{number}":"?a=1&b={number} https://example.com/x\u0026""#)).collect();
+    for _ in 0..4 {
+        growth(deck, format!("{{{}}}", ordinary.join(",")).as_bytes(), "identity");
     }
+}
+
+/// Sees that what ten kilobytes may hold costs no more than so many KiB, with these rules.
+fn cost_at_most(rules: &str, most: u64) {
     // So compressed, ten kilobytes are a hundred: as many values in them as are compared, in each way to write them.
     let mut chance = blake3::Hasher::new().update(b"chance").finalize_xof();
     let noise: String = std::iter::repeat_with(|| {
@@ -261,13 +269,24 @@ fn ten_kilobytes_never_cost_more_than_a_megabyte() {
         ("addresses", with_noise(r#""https://example.com/a?b=1""#, 2_700), "gzip", "501"),
         ("said twice", with_noise(r#"{"a":"some text to fill it, and more of it yet","a":1}"#, 1_350), "gzip", "501"),
         ("escaped", with_noise(r#"{"\u0061bc":"some text, and more"}"#, 2_000), "gzip", "501"),
+        ("escaped and dense", format!("[\"\\u0026\",{}]", vec!["[]"; 3300].join(",")).into_bytes(), "identity", "501"),
+        ("escaped and many", with_noise("\"\\u0026\",[],[],[]", 4_300), "gzip", "501"),
         ("bomb", gzip(&"0".repeat(10_000_000)), "gzip", "413"),
         ("numbers in a bomb", gzip(&format!("[{}]", vec!["1"; 4_000_000].join(","))), "gzip", "413"),
         ("bomb in a bomb", gzip(&String::from_utf8(vec![0; 7_000_000]).unwrap()), "gzip, gzip", "413"),
     ] {
         assert!(body.len() <= 12_000, "{name}: {} bytes", body.len());
+        // What is not compared value by value costs the same by any rule.
+        if !rules.is_empty() && (coding, status) != ("gzip", "501") {
+            continue;
+        }
+        // By the memory that another has left behind, a case would seem to cost less than it does.
+        let project = Project::new();
+        let deck = replaying(&project, rules);
+        warm(&deck);
         let (grown, answered) = growth(&deck, &body, coding);
         assert_eq!(answered, status, "{name}");
-        assert!(grown <= 1024 + IMPRECISE, "{name}: {} bytes cost {grown} KiB", body.len());
+        eprintln!("{name}: {} bytes cost {grown} KiB of {most}", body.len());
+        assert!(grown <= most + IMPRECISE, "{name}: {} bytes cost {grown} KiB", body.len());
     }
 }
