@@ -204,7 +204,8 @@ fn latin1(bytes: &[u8]) -> String {
 /// A header's value of a text with a character for each byte. A live id may bring others into it: they are written as an
 /// address has them.
 fn carried(text: String) -> HeaderValue {
-    if text.bytes().all(|byte| byte == b'\t' || (b' '..0x7f).contains(&byte)) {
+    // Each byte is looked at, and so many at once.
+    if text.bytes().fold(true, |plain, byte| plain & (byte == b'\t' || (b' '..0x7f).contains(&byte))) {
         return HeaderValue::try_from(text).expect("all its bytes are such as a header can carry");
     }
     let mut bytes = Vec::with_capacity(text.len());
