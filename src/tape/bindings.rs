@@ -17,16 +17,16 @@ pub struct Bindings {
     /// For each text its row, and the digest of what it was derived from; none for a given one.
     texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
     lexicon: Lexicon,
-    first_live: HashMap<Row, String>,
+    first_live: BTreeMap<Row, String>,
     /// The digests of request and exchange that were played once.
     once: BTreeSet<u64>,
     /// How often those were played that were played more than once.
     again: BTreeMap<u64, u32>,
     /// How often each exchange answered, and which request it answered last.
-    played: HashMap<u32, (u32, u64)>,
+    played: BTreeMap<u32, (u32, u64)>,
     /// How many requests came.
     asked: u64,
-    begins: HashMap<Key, usize>,
+    begins: BTreeMap<Key, usize>,
     pub(super) said: Said,
 }
 
