@@ -244,7 +244,8 @@ fn added(number: Result<u32, u32>) -> u32 {
 
 /// A text of the recording, with slots for its ids.
 fn template(ids: &Ids, text: &str) -> Template<Row> {
-    let whole = ids.find(&Id::of(text)).map(|row| format!("{{{{{}}}}}", ids.placeholder(row)));
-    let tape = whole.unwrap_or_else(|| ids.to_tape(text));
-    Template::parse(&tape, |placeholder| ids.row(placeholder)).expect("what was written is read")
+    if let Some(row) = ids.find(&Id::of(text)) {
+        return Template::of_id(row);
+    }
+    Template::parse(&ids.to_tape(text), |placeholder| ids.row(placeholder)).expect("what was written is read")
 }

@@ -260,6 +260,13 @@ impl Scan {
                 self.length += at + 1;
                 self.in_string = false;
             } else {
+                // Within a value that holds others only what opens or closes one matters.
+                let matters = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
+                let passed = if self.depth > 0 { rest.iter().position(matters).unwrap_or(rest.len()) } else { 0 };
+                if passed > 0 {
+                    self.length += passed;
+                    continue;
+                }
                 match rest[0] {
                     b',' | b':' | b'}' | b']' if self.bare => return true,
                     byte if self.bare && byte.is_ascii_whitespace() => return true,

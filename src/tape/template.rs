@@ -80,7 +80,7 @@ impl<I> Template<I> {
     pub fn parse(text: &str, resolve: impl Fn(&Placeholder) -> Option<I>) -> Result<Self, Fault> {
         let mut template = Self(Vec::new());
         let mut rest = text;
-        while let Some(at) = rest.find("{{") {
+        while let Some(at) = braces(rest) {
             template.push_text(&rest[..at]);
             rest = &rest[at..];
             if let Some(after) = rest.strip_prefix(ESCAPED_BRACES) {
@@ -101,6 +101,12 @@ impl<I> Template<I> {
         template.push_text(rest);
         template.settle(text);
         Ok(template)
+    }
+
+    /// A text that is one id and nothing else.
+    #[must_use]
+    pub fn of_id(id: I) -> Self {
+        Self(vec![Piece::Id(id, Spelling { codings: Some(Vec::new()), ..Spelling::default() })])
     }
 
     /// The ids of the slots, in order.
@@ -194,6 +200,11 @@ impl<I> Template<I> {
             _ => self.0.push(Piece::Text(text.to_owned())),
         }
     }
+}
+
+/// Where the first double brace stands.
+fn braces(text: &str) -> Option<usize> {
+    memchr::memchr_iter(b'{', text.as_bytes()).find(|at| text.as_bytes().get(at + 1) == Some(&b'{'))
 }
 
 fn slot(inner: &str) -> Option<(Placeholder, Spelling)> {
