@@ -20,7 +20,8 @@ pub fn there_and_back(bytes: &[u8]) {
     let Some(exchange) = exchange(bytes) else { return };
     let taped = scribe::tape_exchange(exchange, &Secrets::default());
     for leaf in walk::leaves(&taped.request, &View::default()) {
-        if matches!(&leaf.place, Place::Json(_)) {
+        // The whole of a body is no place that a rule could name.
+        if matches!(&leaf.place, Place::Json(pointer) if !pointer.is_empty()) {
             let pattern = PlacePattern::parse(&leaf.place.to_string()).expect("a place is a pattern for itself");
             assert!(pattern.covers(&leaf.place), "{pattern}");
             assert_eq!(PlacePattern::parse(&pattern.to_string()), Some(pattern));
