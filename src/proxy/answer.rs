@@ -42,8 +42,8 @@ async fn replay(
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit.bytes)),
     };
     let raw = raw(player, &head, target, &body);
-    if let Some(played) = raw.and_then(|raw| player.recall(&raw)) {
-        return Ok(spoken(played, mark));
+    if let Some(recalled) = raw.and_then(|raw| player.recall(&raw)) {
+        return recalled.map(|played| spoken(played, mark)).map_err(Fault::Miss);
     }
     let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
     if target.kind == HostKind::SignIn

@@ -132,29 +132,37 @@ impl Player {
 
     fn find_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Unanswered>> {
         let (mut bindings, reading) = self.read(request);
-        if let Some(raw) = raw.filter(|_| bindings.lexicon().is_empty()) {
-            self.index.keep(raw, request, &reading);
-        }
+        let plain = bindings.lexicon().is_empty();
         let answer = playing::answer(&self.index, &mut bindings, self.manner, &reading)
             .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
         drop(bindings);
+        if let Some(raw) = raw.filter(|_| plain) {
+            self.index.keep(raw, request, &reading);
+        }
         self.answered(&answer, &request.method, &request.host, &request.target);
         Ok(answer)
     }
 
     /// Answers a request of a kind that was answered before, with other GUIDs: it need not go down the road to tape
     /// again. `None` says nothing yet.
-    pub fn recall(&self, raw: &RawRequest<'_>) -> Option<Answer> {
+    pub fn recall(&self, raw: &RawRequest<'_>) -> Option<Result<Answer, Box<Miss>>> {
         let reading = self.index.recall(raw)?;
         let mut bindings = self.bindings();
         if !bindings.lexicon().is_empty() {
             return None;
         }
         debug_assert_eq!(reading, playing::read(&self.index, &self.taped(raw.request()), &Lexicon::default()));
-        let answer = played::whole(|| playing::answer(&self.index, &mut bindings, self.manner, &reading)).ok()?.ok()?;
+        let answer = match played::whole(|| playing::answer(&self.index, &mut bindings, self.manner, &reading)) {
+            Ok(answer) => answer.ok()?,
+            Err(Damaged) => {
+                let miss = Box::new(Miss::damaged(&self.taped(raw.request())));
+                self.tally.missed(&miss);
+                return Some(Err(miss));
+            }
+        };
         drop(bindings);
         self.answered(&answer, raw.method, raw.host, raw.target);
-        Some(answer)
+        Some(Ok(answer))
     }
 
     fn answered(&self, answer: &Answer, method: &str, host: &str, target: &str) {

@@ -147,11 +147,14 @@ const DEPTH: usize = 100;
 /// From how many bytes on a body has longer values than smaller ones.
 const LARGE: usize = 32 * 1024;
 
+/// A body that is smaller, in bytes, is not [dense](is_dense).
+pub(super) const SMALL: usize = 2048;
+
 /// Whether a body has so many values for its size that comparing each of them would cost many times its memory: no
 /// request to Graph has. It is kept and compared as one text.
 #[must_use]
 pub fn is_dense(body: &[u8]) -> bool {
-    if body.len() < 2048 {
+    if body.len() < SMALL {
         return false;
     }
     let (mut values, mut in_text, mut escaped) = (0, false, false);

@@ -108,13 +108,19 @@ impl Reading {
     /// The reading of the same request with other ids, and with something else at places that may vary. No ids stand at
     /// these, and none of the session's or the cassette's is a text.
     pub(super) fn with(&self, tokens: Vec<Token>, varying: Vec<Varying>, rules: &Rules) -> Self {
-        let mut exact = self.exact;
-        if varying != self.varying {
-            let leaves: Vec<Leaf<'_>> = varying.iter().map(Varying::leaf).collect();
-            exact = Shaper::new().exact(self.loose, leaves.iter(), rules, &[]);
-        }
+        let exact = if varying == self.varying { self.exact } else { self.exact_of(&varying, rules) };
         let very_request = very_request(Shape { key: self.loose, tokens: &tokens[..self.compared] });
         Self { exact, tokens, varying, very_request, ..*self }
+    }
+
+    /// Whether [`Self::with`] finds the key with every place in it by what varies: in the order of that.
+    pub(super) fn is_told_by_varying(&self, rules: &Rules) -> bool {
+        self.exact_of(&self.varying, rules) == self.exact
+    }
+
+    fn exact_of(&self, varying: &[Varying], rules: &Rules) -> Key {
+        let leaves: Vec<Leaf<'_>> = varying.iter().map(Varying::leaf).collect();
+        Shaper::new().exact(self.loose, leaves.iter(), rules, &[])
     }
 
     /// All ids, those at ignored places last.

@@ -69,7 +69,10 @@ impl Place {
         let (Self::Json(one), Self::Json(two)) = (self, other) else { return self.cmp(other) };
         let step = |a: &str, b: &str| match (a.parse::<u64>(), b.parse::<u64>()) {
             (Ok(a), Ok(b)) => a.cmp(&b),
-            _ => a.cmp(b),
+            // Of every three steps each is before the next, or it would be no order.
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
+            (Err(_), Err(_)) => a.cmp(b),
         };
         let (mut ones, mut twos) = (one.split('/'), two.split('/'));
         loop {
@@ -197,11 +200,12 @@ mod tests {
 
     #[test]
     fn elements_are_in_the_order_of_their_numbers() {
-        let mut places = ["/items/10/at", "/items/2/at", "/a", "/items/2"].map(|pointer| Place::Json(pointer.into()));
+        let mut places = ["/items/10/at", "/items/2/at", "/a", "/items/2", "/items/1a", "/1a", "/10", "/2"]
+            .map(|pointer| Place::Json(pointer.into()));
         places.sort_by(Place::walked);
         assert_eq!(
-            places.map(|place| place.to_string()),
-            ["json:/a", "json:/items/2", "json:/items/2/at", "json:/items/10/at"]
+            places.map(|place| place.to_string().replace("json:", "")),
+            ["/2", "/10", "/1a", "/a", "/items/2", "/items/2/at", "/items/10/at", "/items/1a"]
         );
     }
 

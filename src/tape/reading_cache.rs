@@ -3,12 +3,14 @@
 //! A request that differs from one that was read by its GUIDs alone reads alike, with these GUIDs in it: this is what the
 //! renaming law says of a reading. Where anything could make that untrue, nothing is kept and nothing recalled.
 
+use super::body;
 use super::exchange::{Request, Taped};
 use super::guid::{self, Guid};
 use super::id::Id;
-use super::matching::{Reading, Token, Varying};
+use super::matching::{self, Reading, Token, Varying};
+use super::redact;
 use super::rules::Rules;
-use super::walk::{self, Place};
+use super::walk;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -16,16 +18,15 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 /// How many bytes all that is kept may take. When it would be more, all is forgotten, and what still comes kept anew.
 const ROOM: usize = 16 * 1024 * 1024;
-/// What is kept of a request besides its skeleton, in bytes: its reading, with an id or two.
-const BESIDES: usize = 640;
+/// What is kept of a request besides its skeleton, in bytes, and about what for each of its ids, times and what varies.
+const BESIDES: usize = 400;
+const EACH: usize = 128;
 /// The largest request that is kept, in bytes.
 const LARGEST: usize = 16 * 1024;
 /// How many requests that came once are known: only what comes again is kept.
 const SEEN: usize = 16 * 1024;
 /// How many GUIDs a request may have.
 const GUIDS: usize = 16;
-/// How long a time may be: in no longer one could a secret be hidden.
-const LONGEST_TIME: usize = 40;
 
 /// What stands in a skeleton for a GUID, whose number follows, for a time, and between parts. None of them is in a text.
 const GUID: u8 = 0xff;
@@ -116,12 +117,13 @@ impl ReadingCache {
         }
         let Some(pattern) = Pattern::of(&skeleton, raw, request, reading, rules) else { return };
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        let bytes = skeleton.text.len() + BESIDES;
-        if kept.bytes + bytes > ROOM {
+        if kept.bytes + pattern.bytes() > ROOM {
             *kept = Kept::default();
         }
-        kept.bytes += bytes;
-        kept.patterns.insert(hash, pattern);
+        kept.bytes += pattern.bytes();
+        if let Some(replaced) = kept.patterns.insert(hash, pattern) {
+            kept.bytes -= replaced.bytes();
+        }
     }
 
     fn came_before(&self, hash: u64) -> bool {
@@ -149,9 +151,11 @@ impl Pattern {
         if changed || !applied.view.headers.is_empty() || applied.view.unordered || !rules.are_blind_to_guids() {
             return None;
         }
-        // The names of members put them in order.
-        let named = |place: &Place| matches!(place, Place::Json(pointer) if guid::tokens(pointer).next().is_some());
-        if walk::leaves(request, &applied.view).iter().any(|leaf| named(&leaf.place)) {
+        // A GUID that is no id where it stands, as in the name of a member, is a part of what is compared.
+        let leaves = walk::leaves(request, &applied.view);
+        let own = matching::own(&leaves);
+        let found = leaves.iter().flat_map(|leaf| matching::ids_of(leaf, rules, &[&own]));
+        if found.count() != skeleton.occurrences {
             return None;
         }
         let number = |token: &Token| skeleton.guids.iter().position(|guid| Id::Guid(guid.value) == token.id);
@@ -164,7 +168,14 @@ impl Pattern {
         let times = skeleton.times.iter().map(|time| Time::of(time, skeleton, varying)).collect::<Option<_>>()?;
         let pattern = Self { skeleton: (*skeleton.text).into(), reading: reading.clone(), tokens, times };
         // The way of all that follow must lead this one to where it is.
-        (pattern.fill(skeleton, rules).as_ref() == Some(reading)).then_some(pattern)
+        let leads_here = reading.is_told_by_varying(rules) && pattern.fill(skeleton, rules).as_ref() == Some(reading);
+        leads_here.then_some(pattern)
+    }
+
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        let parts = self.tokens.len() + self.times.len() + self.reading.varying.len();
+        self.skeleton.len() + BESIDES + EACH * parts
     }
 
     /// The reading of the request with this skeleton.
@@ -206,6 +217,8 @@ impl Time {
 struct Skeleton<'a> {
     text: Vec<u8>,
     guids: Vec<Spelled<'a>>,
+    /// How often one stands in it.
+    occurrences: usize,
     times: Vec<&'a str>,
 }
 
@@ -221,31 +234,39 @@ impl<'a> Skeleton<'a> {
         let body = std::str::from_utf8(raw.body).ok()?;
         // Escapes may hide GUIDs, and options of a query are put in order by their values.
         let plain = memchr::memchr2(b'%', b'?', raw.target.as_bytes()).is_none();
-        if !plain || body.len() + raw.target.len() > LARGEST || memchr::memchr(b'\\', raw.body).is_some() {
+        // Fields of forms are looked at in pieces, if one of them has an escape.
+        if !plain
+            || redact::names_form(raw.content_type)
+            || body.len() + raw.target.len() > LARGEST
+            || memchr::memchr(b'\\', raw.body).is_some()
+        {
             return None;
         }
         let heads = [raw.method.as_bytes(), raw.host.as_bytes(), raw.content_type];
         let length = heads.iter().map(|head| head.len()).sum::<usize>() + raw.target.len() + body.len() + 8;
-        let mut skeleton = Self { text: Vec::with_capacity(length), guids: Vec::new(), times: Vec::new() };
+        let text = Vec::with_capacity(length);
+        let mut skeleton = Self { text, guids: Vec::new(), occurrences: 0, times: Vec::new() };
         for head in heads {
             skeleton.text.extend_from_slice(head);
             skeleton.text.push(END);
         }
-        skeleton.add(raw.target)?;
+        skeleton.add(raw.target, false)?;
         skeleton.text.push(END);
-        skeleton.add(body)?;
+        // How a larger body is compared may hang on its length.
+        skeleton.add(body, body.len() < body::SMALL)?;
         Some(skeleton)
     }
 
-    fn add(&mut self, text: &'a str) -> Option<()> {
+    fn add(&mut self, text: &'a str, with_times: bool) -> Option<()> {
         let mut from = 0;
         for (range, value) in guid::tokens(text) {
-            self.add_times(&text[from..range.start]);
+            self.add_between(&text[from..range.start], with_times);
+            self.occurrences += 1;
             from = range.end;
             let number = self.number(&text[range.clone()], value)?;
             stands_apart(text.as_bytes(), &range).then(|| self.text.extend_from_slice(&[GUID, number]))?;
         }
-        self.add_times(&text[from..]);
+        self.add_between(&text[from..], with_times);
         Some(())
     }
 
@@ -259,9 +280,10 @@ impl<'a> Skeleton<'a> {
         u8::try_from(number).ok().filter(|_| alike)
     }
 
-    fn add_times(&mut self, text: &'a str) {
+    fn add_between(&mut self, text: &'a str, with_times: bool) {
         let mut from = 0;
-        for at in memchr::memchr_iter(b'T', text.as_bytes()) {
+        let days = memchr::memchr_iter(b'T', text.as_bytes()).filter(|_| with_times);
+        for at in days {
             if let Some(time) = at.checked_sub(10).filter(|start| *start > from).and_then(|start| time(text, start)) {
                 self.text.extend_from_slice(&text.as_bytes()[from..time.start]);
                 self.text.push(TIME);
@@ -273,14 +295,29 @@ impl<'a> Skeleton<'a> {
     }
 }
 
-/// Where the time ends that begins here, if all that stands between two quotes is one, as in `"2017-01-01T00:00:17Z"`.
+/// Where the time ends that begins here, if all that stands between two quotes is one, as in `"2017-01-01T00:00:17Z"`
+/// (RFC 3339 section 5.6): nothing longer, in which a secret could be hidden.
 fn time(text: &str, start: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let end = start + memchr::memchr(b'"', &bytes[start..])?;
-    let is_time = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b':' | b'.' | b'+' | b'T' | b'Z');
-    let day = bytes.get(start..start + 10).is_some_and(|day| day[4] == b'-' && day[7] == b'-');
-    let alone = bytes[start - 1] == b'"' && day && end - start <= LONGEST_TIME;
-    (alone && bytes[start..end].iter().all(is_time)).then_some(start..end)
+    let (whole, rest) = bytes[start..end].split_at_checked("2017-01-01T00:00:17".len())?;
+    let fraction = rest.strip_prefix(b".").unwrap_or(rest);
+    let digits =
+        if fraction.len() == rest.len() { 0 } else { fraction.iter().take_while(|b| b.is_ascii_digit()).count() };
+    let zone = &fraction[digits..];
+    let is_zone = match zone {
+        b"" | b"Z" => true,
+        [b'+' | b'-', clock @ ..] => is_like(clock, b"00:00"),
+        _ => false,
+    };
+    let is_time = is_like(whole, b"0000-00-00T00:00:00") && digits <= 9 && is_zone && bytes[start - 1] == b'"';
+    is_time.then_some(start..end)
+}
+
+/// Whether a text has a digit wherever a model has one, and is the model everywhere else.
+fn is_like(text: &[u8], model: &[u8]) -> bool {
+    let alike = |(byte, model): (&u8, &u8)| if *model == b'0' { byte.is_ascii_digit() } else { byte == model };
+    text.len() == model.len() && text.iter().zip(model).all(alike)
 }
 
 /// Whether nothing before or behind a GUID can make it a part of something else, such as a secret.
@@ -297,6 +334,7 @@ mod tests {
     use crate::tape::route::Route;
     use crate::tape::rules::Rule;
     use crate::tape::scribe;
+    use crate::tape::secrets::{Changes, Secrets};
     use crate::tape::walk::{IdPlaces, PlacePattern};
     use proptest::prelude::*;
 
@@ -357,15 +395,50 @@ mod tests {
         }
     }
 
+    /// Pairs in which more differs than GUIDs and times, or what differs means more than that.
+    #[test]
+    fn what_only_looks_alike_is_read_anew() {
+        let now = "2026-01-01T00:00:00Z";
+        let many = format!("\"value\":[{}1]", "1,".repeat(1000));
+        let at = |at: &str, more: &str| format!(r#"{{"lastReportedDateTime":"{at}","id":"<1>"{more}}}"#);
+        for (one, other) in [
+            (at(now, ""), at("2026-01-01T0-1234-1234-1234-1234-1234", "")),
+            (at(now, ""), at("2026-01-01T00:00:00+8", "")),
+            (r#"{"/<1>":1}"#.to_owned(), r#"{"/<2>":1}"#.to_owned()),
+            (r#"{"<1>":1,"b":2}"#.to_owned(), r#"{"<2>":1,"b":2}"#.to_owned()),
+            (r#"{"a":"<1>","a":"x"}"#.to_owned(), r#"{"a":"<2>","a":"x"}"#.to_owned()),
+            (
+                r#"{"n":{"$serde_json::private::Number":"<1>"}}"#.to_owned(),
+                r#"{"n":{"$serde_json::private::Number":"<2>"}}"#.to_owned(),
+            ),
+            (at(now, &format!(",{many}")), at("2026-01-01T00:00:00.000Z", &format!(",{many}"))),
+            (
+                format!(r#"{{"lastReportedDateTime":{{"10":"{now}","2":"2026-01-01T00:00:01Z"}}}}"#),
+                r#"{"lastReportedDateTime":{"10":"2026-01-01T00:00:02Z","2":"2026-01-01T00:00:03Z"}}"#.to_owned(),
+            ),
+        ] {
+            let [one, other] = [one, other].map(|body| body.replace("<1>", A).replace("<2>", B));
+            let (one, other) = (raw("/beta/x/userStatuses", &one), raw("/beta/x/userStatuses", &other));
+            let recalled = recalled(&one, &other, &rules());
+            assert!(recalled.is_none_or(|recalled| recalled == read(&other, &rules()).1), "{other:?}");
+        }
+        let form = RawRequest { content_type: b"application/x-www-form-urlencoded", ..raw("/a", "x=1") };
+        assert_eq!(recalled(&form, &form, &rules()), None);
+    }
+
     #[test]
     fn nothing_is_recalled_where_rules_look_at_guids_or_secrets_were_taken_out() {
         let (target, body) = post(A, B, "now", "then");
-        let mut sharp = rules();
-        assert!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp).is_some());
+        assert!(recalled(&raw(&target, &body), &raw(&target, &body), &rules()).is_some());
         let secret = body.replace("due", "client_secret");
-        assert_eq!(recalled(&raw(&target, &secret), &raw(&target, &secret), &sharp), None);
-        sharp = Rules::new(vec![Rule::of(Route::parse("POST /**/0*").unwrap())], IdPlaces::default());
-        assert_eq!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp), None);
+        assert_eq!(recalled(&raw(&target, &secret), &raw(&target, &secret), &rules()), None);
+        let changes = Changes { members: vec![A.to_owned()], ..Changes::default() };
+        for sharp in [
+            Rules::new(vec![Rule::of(Route::parse("POST /**/0*").unwrap())], IdPlaces::default()),
+            rules().with_secrets(Secrets::new(&changes).unwrap()),
+        ] {
+            assert_eq!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp), None);
+        }
     }
 
     /// Texts with GUIDs as `<1>` and times as `<t>`.
@@ -374,13 +447,25 @@ mod tests {
             3 => (1..4).prop_map(|n| format!("<{n}>")),
             1 => Just("<t>".to_owned()),
             1 => "[a-zA-Z0-9_/'():.%?,{}\\-]{0,4}",
-            1 => prop::sample::select(vec!["users/", "x='", "://", "\\u0027", "é", "19:a@thread", "REDACTED", "sig="]).prop_map(str::to_owned),
+            1 => prop::sample::select(vec!["users/", "x='", "/", "2026-01-01T00", "://", "\\u0027", "é", "19:a@thread", "REDACTED", "sig="]).prop_map(str::to_owned),
         ];
         prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
     }
 
     fn requests() -> impl Strategy<Value = (String, String)> {
-        let name = prop::sample::select(vec!["id", "userId", "lastReportedDateTime", "value", "at", "a", "<1>", "x"]);
+        let name = prop::sample::select(vec![
+            "id",
+            "userId",
+            "lastReportedDateTime",
+            "value",
+            "at",
+            "a",
+            "<1>",
+            "/<1>",
+            "10",
+            "2",
+            "x",
+        ]);
         let member = (name, texts()).prop_map(|(name, text)| format!("\"{name}\":\"{text}\""));
         let members = (prop::collection::vec(member, 0..5), 0..3).prop_map(|(members, kind)| match kind {
             0 => format!("{{\"value\":[{{{}}},\"<2>\"]}}", members.join(",")),

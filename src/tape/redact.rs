@@ -66,9 +66,13 @@ fn target(target: &str, secrets: &Secrets) -> Option<String> {
 
 /// Whether a body is a form, whose fields are encoded as those of a query are.
 fn is_form(headers: &Headers) -> bool {
-    const FORM: &str = "application/x-www-form-urlencoded";
-    let kind = headers.get("content-type").and_then(|kind| kind.get(..FORM.len()));
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(FORM))
+    headers.get("content-type").is_some_and(|kind| names_form(kind.as_bytes()))
+}
+
+/// Whether a `Content-Type` is that of a form.
+pub(super) fn names_form(content_type: &[u8]) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    content_type.get(..FORM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(FORM))
 }
 
 fn body(body: &mut Bytes, headers: &Headers, secrets: &Secrets) {

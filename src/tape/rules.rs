@@ -126,7 +126,7 @@ impl Rules {
     pub fn are_blind_to_guids(&self) -> bool {
         let IdPlaces { also, never, people } = &self.ids;
         let ids_by_look = also.is_empty() && never.is_empty() && !people;
-        ids_by_look && !self.secrets.has_own_shapes() && self.rules.iter().all(|rule| rule.route.is_blind_to_guids())
+        ids_by_look && !self.secrets.look_at_guids() && self.rules.iter().all(|rule| rule.route.is_blind_to_guids())
     }
 
     /// The rules for secrets.

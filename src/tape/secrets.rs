@@ -1,5 +1,6 @@
 //! Finds secrets in texts: by the names of their places, and by their own shape.
 
+use super::guid;
 use super::json_text;
 use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS};
 use regex::bytes::{Captures, Regex, RegexSet, SetMatches};
@@ -37,8 +38,8 @@ struct Search {
     names: Vec<String>,
     any: RegexSet,
     each: Vec<Rule>,
-    /// Whether a rule of the user's own finds secrets by their shape.
-    own_shapes: bool,
+    /// Whether a rule of the user's own may find a secret in one GUID and not in another.
+    looks_at_guids: bool,
     /// A name of a member, decoded, that hides a secret; none where they are all switched off.
     member: Option<Regex>,
 }
@@ -138,17 +139,17 @@ impl Secrets {
             header_names: whole.into_iter().map(str::to_owned).collect(),
             headers: patterned.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
-            own_shapes: !changes.rules.is_empty(),
+            looks_at_guids: !changes.rules.is_empty() || own().any(|name| guid::tokens(name).next().is_some()),
             any: RegexSet::new(&patterns)?,
             each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
             member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
         })))
     }
 
-    /// Whether a rule of the user's own finds secrets by their shape: the deck's own find none in a GUID.
+    /// Whether a rule of the user's own may find a secret in one GUID and not in another: the deck's own do not.
     #[must_use]
-    pub fn has_own_shapes(&self) -> bool {
-        self.0.own_shapes
+    pub fn look_at_guids(&self) -> bool {
+        self.0.looks_at_guids
     }
 
     /// Whether a header, by its name, carries credentials.
