@@ -111,7 +111,8 @@ fn ends_in_escape(before: &[u8]) -> bool {
     let hex = |n: usize| before.len() >= n && before[before.len() - n..].iter().all(u8::is_ascii_hexdigit);
     let (once, twice) = (before.len().saturating_sub(3), before.len().saturating_sub(5));
     let unicode = before.len().saturating_sub(6);
-    (hex(2) && before[once] == b'%')
+    // `%25` stands for a percent sign, behind which no token begins.
+    (hex(2) && before[once] == b'%' && !before.ends_with(b"%25"))
         || (hex(2) && before[twice..].starts_with(b"%25"))
         || (hex(4) && before[unicode..].starts_with(b"\\u"))
         || (before.len() >= 2 && before[before.len() - 2] == b'\\' && b"bfnrt".contains(&before[before.len() - 1]))
@@ -158,6 +159,7 @@ mod tests {
             format!("x{A}"),
             format!("{A}0"),
             format!("%{A}"),
+            format!("%25{A}"),
             format!("0{A}"),
             A[1..].to_owned(),
             A.replace('-', "_"),
