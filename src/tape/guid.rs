@@ -113,7 +113,7 @@ fn ends_in_escape(before: &[u8]) -> bool {
     let unicode = before.len().saturating_sub(6);
     // `%25` stands for a percent sign, behind which no token begins.
     (hex(2) && before[once] == b'%' && !before.ends_with(b"%25"))
-        || (hex(2) && before[twice..].starts_with(b"%25"))
+        || (hex(2) && before.len() >= 5 && before[twice..].starts_with(b"%25"))
         || (hex(4) && before[unicode..].starts_with(b"\\u"))
         || (before.len() >= 2 && before[before.len() - 2] == b'\\' && b"bfnrt".contains(&before[before.len() - 1]))
 }
