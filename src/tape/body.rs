@@ -154,9 +154,18 @@ pub(super) const SMALL: usize = 2048;
 /// request to Graph has. It is kept and compared as one text.
 #[must_use]
 pub fn is_dense(body: &[u8]) -> bool {
-    if body.len() < SMALL {
-        return false;
-    }
+    let large = body.len().saturating_sub(LARGE);
+    body.len() >= SMALL && values(body) > 300 + (body.len() - large) / 16 + large / 32
+}
+
+/// Whether a body has so many values for its size that a tree of them would take a hundred times what it may have taken
+/// on the wire.
+pub(super) fn is_dense_for_a_tree(body: &[u8]) -> bool {
+    body.len() >= SMALL && values(body) > 300 + body.len() / 48
+}
+
+/// How many values are in a body, if it is JSON: some more than there are.
+fn values(body: &[u8]) -> usize {
     let (mut values, mut in_text, mut escaped) = (0, false, false);
     for byte in body {
         match byte {
@@ -167,8 +176,7 @@ pub fn is_dense(body: &[u8]) -> bool {
             _ => {}
         }
     }
-    let large = body.len().saturating_sub(LARGE);
-    values > 300 + (body.len() - large) / 16 + large / 32
+    values
 }
 
 /// The value and layout that print to exactly `text`, if there are any.

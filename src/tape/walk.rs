@@ -110,12 +110,14 @@ const TREE: usize = 32 * 1024;
 /// Adds the values of a body that is JSON, and tells whether it is.
 fn json_leaves<'a>(body: &'a [u8], view: &View, leaves: &mut Vec<Leaf<'a>>) -> bool {
     let Some(text) = structured(body) else { return false };
-    if !view.unordered && json_values::add(text, leaves) {
+    // To tell in which order elements would stand takes a tree: where that would be too much, they stand as they came.
+    let unordered = view.unordered && !body::is_dense_for_a_tree(body);
+    if !unordered && json_values::add(text, leaves) {
         return true;
     }
-    let small = view.unordered || body.len() <= TREE;
+    let small = unordered || body.len() <= TREE;
     let Some(mut value) = small.then(|| parse_json(body)).flatten() else { return false };
-    if view.unordered {
+    if unordered {
         ordering::sort_arrays(&mut value, &view.ignored);
     }
     take_apart(value, &mut String::new(), leaves);
@@ -249,6 +251,21 @@ mod tests {
         assert!(
             told(&asked).ends_with("query:b Text 1\nquery:x-?-y Text x-0385114b-b48f-4800-a046-f249eaba24b1-y=2\n")
         );
+    }
+
+    #[test]
+    fn elements_stand_in_any_order_where_there_are_not_too_many() {
+        let view = View { unordered: true, ..View::default() };
+        let told = |texts: &[String]| {
+            let asked = request("/a", &format!("[{}]", texts.join(",")));
+            leaves(&asked, &view).iter().map(|leaf| format!("{} {}\n", leaf.place, leaf.text)).collect::<String>()
+        };
+        for (count, in_any) in [(900, true), (1500, false)] {
+            let texts: Vec<String> = (0..count).map(|number| format!("\"{number:030}\"")).collect();
+            let turned: Vec<String> = texts.iter().rev().cloned().collect();
+            assert_eq!(told(&texts) == told(&turned), in_any, "{count}");
+            assert_eq!(told(&texts).lines().count(), 3 + count);
+        }
     }
 
     #[test]
