@@ -128,6 +128,7 @@
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request
 //!   reading_cache.rs     the same again, but for its GUIDs
+//!   skeleton.rs          what it is but for its GUIDs
 //!   rules.rs             the rules by which it is compared
 //!   index.rs             a cassette made ready to answer
 //!   compiling.rs         exchange by exchange

@@ -52,6 +52,7 @@ mod secret_rules;
 pub mod secrets;
 mod shapes;
 pub mod sign_in;
+mod skeleton;
 pub mod speaking;
 pub mod spelling;
 pub mod stand_ins;
