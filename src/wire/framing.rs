@@ -1,32 +1,7 @@
 //! Where an HTTP/1 request ends, as RFC 9112 has it: what could be read in two ways is refused, whoever reads it next.
 
-use std::time::Duration;
-
-/// How large the head of a request may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLimits {
-    /// All of it, in bytes.
-    pub bytes: usize,
-    /// Its headers.
-    pub headers: usize,
-}
-
-/// Why nobody can say what a client sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It breaks a rule by which messages are told apart.
-    #[error("the request is refused, since it could be read in more than one way: {0}")]
-    Ambiguous(&'static str),
-    /// Its head is too large.
-    #[error("the head of the request is larger than {0} bytes (limits.header_bytes in config.toml)")]
-    HeadTooLarge(usize),
-    /// It has too many headers.
-    #[error("the request has more than {0} headers (limits.headers in config.toml)")]
-    TooManyHeaders(usize),
-    /// Its head did not come to an end.
-    #[error("the head of the request was not whole after {} s (limits.header_timeout in config.toml)", .0.as_secs())]
-    SlowHead(Duration),
-}
+use super::head::{Body, Heads, is_field_byte, is_token_byte};
+pub use super::head::{Fault, HeadLimits};
 
 /// How far the bytes of a connection have been followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +17,7 @@ pub enum Step {
 /// Follows the requests of one connection.
 #[derive(Debug)]
 pub struct Framing {
-    limits: HeadLimits,
+    reader: Heads,
     state: State,
     /// How many heads were whole.
     heads: u64,
@@ -85,7 +60,7 @@ impl Framing {
     /// At the begin of a connection.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
-        Self { limits, state: State::Head, heads: 0 }
+        Self { reader: Heads::new(limits), state: State::Head, heads: 0 }
     }
 
     /// How many heads were whole so far.
@@ -113,9 +88,12 @@ impl Framing {
                     Ok(usize::try_from(taken).expect("no more than there are"))
                 }
                 State::Chunked(chunk) => self.follow_chunk(chunk, rest),
-                State::Head => match end_of_head(rest, self.limits) {
+                State::Head => match self.reader.read(rest) {
                     Ok(None) => return Step::Begun(at),
-                    Ok(Some(end)) => self.follow_head(&rest[..end]).map(|()| end),
+                    Ok(Some((end, body))) => {
+                        self.follow_head(&body);
+                        Ok(end)
+                    }
                     Err(fault) => Err(fault),
                 },
             };
@@ -127,15 +105,14 @@ impl Framing {
         Step::Sound
     }
 
-    fn follow_head(&mut self, head: &[u8]) -> Result<(), Fault> {
-        self.state = match body_of(head, self.limits)? {
+    fn follow_head(&mut self, body: &Body) {
+        self.state = match *body {
             Body::Tunnel => State::Tunnel,
             Body::Length(0) => State::Head,
             Body::Length(length) => State::Bytes(length),
             Body::Chunked => State::Chunked(Chunk::Size(0, 0)),
         };
         self.heads += 1;
-        Ok(())
     }
 
     fn follow_chunk(&mut self, chunk: Chunk, bytes: &[u8]) -> Result<usize, Fault> {
@@ -185,184 +162,10 @@ impl Chunk {
     }
 }
 
-/// Where the head that begins here ends, behind its empty line.
-fn end_of_head(bytes: &[u8], limits: HeadLimits) -> Result<Option<usize>, Fault> {
-    let mut begin = 0;
-    // What stands beyond the limit is not looked at: the verdict is then the same however the bytes are cut.
-    for end in memchr::memchr_iter(b'\n', &bytes[..bytes.len().min(limits.bytes)]) {
-        if end == 0 || bytes[end - 1] != b'\r' {
-            return Err(Fault::Ambiguous("a line of its head ends in LF alone"));
-        }
-        let empty = end == begin + 1;
-        // An empty line before a request is an old client's mistake, to be skipped (RFC 9112 section 2.2).
-        if empty && begin > 2 {
-            return Ok(Some(end + 1));
-        }
-        if empty && begin == 2 {
-            return Err(Fault::Ambiguous("it begins with more than one empty line"));
-        }
-        begin = end + 1;
-    }
-    if bytes.len() > limits.bytes { Err(Fault::HeadTooLarge(limits.bytes)) } else { Ok(None) }
-}
-
-/// What follows a head.
-enum Body {
-    Length(u64),
-    Chunked,
-    Tunnel,
-}
-
-/// Reads a whole head: what body it announces.
-fn body_of(head: &[u8], limits: HeadLimits) -> Result<Body, Fault> {
-    let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-    let text = head.strip_suffix(b"\r\n").unwrap_or(head);
-    // Every LF is known to stand behind a CR, so a CR that is left over in a line stands alone.
-    let mut begin = 0;
-    let mut lines = memchr::memchr_iter(b'\n', text).map(|end| &text[std::mem::replace(&mut begin, end + 1)..end - 1]);
-    let request = RequestLine::read(lines.next().unwrap_or_default()).map_err(Fault::Ambiguous)?;
-    let mut fields = Fields::default();
-    for (count, line) in lines.enumerate() {
-        if count >= limits.headers {
-            return Err(Fault::TooManyHeaders(limits.headers));
-        }
-        fields.read(line).map_err(Fault::Ambiguous)?;
-    }
-    fields.body(&request).map_err(Fault::Ambiguous)
-}
-
-/// What of a request line matters for what follows it.
-struct RequestLine {
-    is_connect: bool,
-    is_1_0: bool,
-}
-
-impl RequestLine {
-    fn read(line: &[u8]) -> Result<Self, &'static str> {
-        let mut parts = line.split(|&byte| byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err("its first line is not a method, a target and a version with one space between them");
-        };
-        if method.is_empty() || !all(method, is_token_byte) {
-            return Err("its method is no word");
-        }
-        let is_1_0 = match version {
-            b"HTTP/1.1" => false,
-            b"HTTP/1.0" => true,
-            _ => return Err("its version is neither HTTP/1.1 nor HTTP/1.0"),
-        };
-        // RFC 3986 section 2 has nothing else in an address, and a fragment never leaves the client.
-        if !all(target, |byte| byte.is_ascii_graphic() && byte != b'#') {
-            return Err("its target holds what no address holds");
-        }
-        let is_connect = method == b"CONNECT";
-        let absolute = || {
-            let scheme = |scheme: &[u8]| target.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
-            scheme(b"http://") || scheme(b"https://")
-        };
-        match target.first() {
-            Some(b'/') if !is_connect => {}
-            Some(b'*') if target.len() == 1 && method == b"OPTIONS" => {}
-            Some(_) if is_connect || absolute() => {}
-            _ => return Err("its target is neither a path nor an http address"),
-        }
-        Ok(Self { is_connect, is_1_0 })
-    }
-}
-
-/// The headers by which a request is framed and addressed.
-#[derive(Default)]
-struct Fields {
-    length: Option<u64>,
-    chunked: bool,
-    hosts: u8,
-}
-
-impl Fields {
-    fn read(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
-            return Err("a header goes on in the next line");
-        }
-        let colon = memchr::memchr(b':', line).ok_or("a header has no colon")?;
-        let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if name.is_empty() || !all(name, is_token_byte) {
-            return Err("a header's name is no word");
-        }
-        if !all(value, is_field_byte) {
-            return Err("a header holds a control character");
-        }
-        let value = value.trim_ascii();
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
-            _ => Ok(()),
-        }
-    }
-
-    fn host(&mut self, value: &[u8]) -> Result<(), &'static str> {
-        self.hosts = self.hosts.saturating_add(1);
-        let sound = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(byte);
-        if self.hosts > 1 {
-            Err("it has two Host headers")
-        } else if value.is_empty() || !value.iter().all(sound) {
-            Err("its Host header names no host")
-        } else {
-            Ok(())
-        }
-    }
-
-    fn content_length(&mut self, value: &[u8]) -> Result<(), &'static str> {
-        if self.length.is_some() {
-            return Err("it has two Content-Length headers");
-        }
-        let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        self.length = digits.and_then(|digits| digits.parse().ok());
-        self.length.map(drop).ok_or("its Content-Length is no length")
-    }
-
-    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), &'static str> {
-        if self.chunked {
-            return Err("it has two Transfer-Encoding headers");
-        }
-        self.chunked = value.eq_ignore_ascii_case(b"chunked");
-        if self.chunked { Ok(()) } else { Err("its Transfer-Encoding is not `chunked`") }
-    }
-
-    /// What follows, by RFC 9112 section 6.3, where that leaves no doubt.
-    fn body(&self, request: &RequestLine) -> Result<Body, &'static str> {
-        match (self.chunked, self.length) {
-            _ if self.hosts == 0 && !request.is_1_0 => Err("it has no Host header"),
-            (true, Some(_)) => Err("it has both Content-Length and Transfer-Encoding"),
-            (true, None) if request.is_1_0 => Err("HTTP/1.0 knows no Transfer-Encoding"),
-            (true, _) | (_, Some(1..)) if request.is_connect => Err("a CONNECT has no body"),
-            (true, None) => Ok(Body::Chunked),
-            _ if request.is_connect => Ok(Body::Tunnel),
-            (false, length) => Ok(Body::Length(length.unwrap_or(0))),
-        }
-    }
-}
-
-/// What a name is made of (RFC 9110 section 5.6.2).
-fn is_token_byte(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'|' | b'~')
-}
-
-/// Whether all bytes are of a kind. It looks at each, and so at many at once.
-fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is(*byte))
-}
-
-/// What a value is made of (RFC 9110 section 5.5).
-fn is_field_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const LIMITS: HeadLimits = HeadLimits { bytes: 1000, headers: 5 };
 
@@ -387,6 +190,32 @@ mod tests {
             }
         }
         Ok((framing.heads(), framing.state == State::Head && held.is_empty()))
+    }
+
+    proptest! {
+        /// A head whose fields were known is judged as one that is the first.
+        #[test]
+        fn known_fields_change_no_verdict(
+            line in "(GET|CONNECT|G T|) ?(/|a:1|)[a-z#\\x00]{0,3} HTTP/1\\.[01](\r)?",
+            fields in prop::sample::subsequence(
+                vec!["Host: a", "Content-Length: 3", "Transfer-Encoding: chunked", "X: y", "", "A: b\n", "B: \r"], 0..5),
+            known in 0..4usize,
+        ) {
+            let fields = fields.iter().map(|field| format!("{field}\r\n")).collect::<String>();
+            let second = format!("{line}\n{fields}\r\nabc");
+            let mut lines = vec!["GET / HTTP/1.1\r", "POST / HTTP/1.0\r", "CONNECT a:1 HTTP/1.1\r"];
+            lines.truncate(known);
+            for first in lines {
+                let mut framing = Framing::new(LIMITS);
+                if framing.follow(format!("{first}\n{fields}\r\n").as_bytes()) != Step::Sound {
+                    continue;
+                }
+                framing.state = State::Head;
+                let mut fresh = Framing::new(LIMITS);
+                prop_assert_eq!(framing.follow(second.as_bytes()), fresh.follow(second.as_bytes()));
+                prop_assert_eq!(framing.state, fresh.state);
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod coding;
 mod constraints;
 pub mod framing;
+mod head;
 pub mod message;
 pub mod reach;
 pub mod root;
