@@ -15,5 +15,6 @@ pub mod protocol;
 pub mod refusal;
 pub mod resetting;
 pub mod reverse;
+pub mod seldom;
 pub mod server;
 pub mod troubled;

@@ -4,6 +4,7 @@ use super::activity::{Activity, Counted};
 use super::framed::{Framed, Refused};
 use super::front::Limits;
 use super::refusal::{self, Fault};
+use super::seldom::Seldom;
 use crate::wire::framing;
 use crate::wire::message::Body;
 use http::header::{CONNECTION, HeaderValue};
@@ -119,11 +120,17 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     ended: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
     let mut connection = pin!(connection);
+    let over = Seldom::new(async {
+        tokio::select! {
+            () = ended => {}
+            () = activity.spent() => {}
+            () = activity.quiet(limits.idle_timeout) => {}
+        }
+    });
     tokio::select! {
+        biased;
         outcome = connection.as_mut() => return outcome,
-        () = ended => {}
-        () = activity.spent() => {}
-        () = activity.quiet(limits.idle_timeout) => {}
+        () = over => {}
     }
     end(connection.as_mut());
     // What is under way goes on to its end, unless its client has stopped taking it.
