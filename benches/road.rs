@@ -103,7 +103,7 @@ fn matched_and_spoken_with_ids_never_seen(bencher: Bencher<'_, '_>) {
 fn back_to_the_wire(bencher: Bencher<'_, '_>) {
     let player = player();
     let request = player.taped(owned(1));
-    bencher.with_inputs(|| player.answer(&request).unwrap().response).bench_local_values(message::to_http);
+    bencher.with_inputs(|| player.answer(&request).unwrap().response).bench_local_values(message::held);
 }
 
 #[divan::bench]
@@ -113,7 +113,7 @@ fn all_of_it(bencher: Bencher<'_, '_>) {
     let mut number = numbers();
     bencher.with_inputs(|| asked(number())).bench_local_values(|head| {
         let request = message::owned_request(&head, HOST, &body, limit).unwrap();
-        message::to_http(player.answer(&player.taped(request)).unwrap().response)
+        message::held(player.answer(&player.taped(request)).unwrap().response)
     });
 }
 

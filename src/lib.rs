@@ -40,6 +40,7 @@
 //!   protocol.rs          HTTP/1 or HTTP/2 on it, within limits
 //!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
 //!   fields.rs            fields that read one way in every version
+//!   seldom.rs            its end, looked for when there is reason to
 //!   activity.rs          whether anything happens on it
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form
@@ -78,6 +79,7 @@
 //! wire/                FLOOR 2: the network seen from inside
 //!   message.rs           HTTP messages, streamed, held, owned
 //!   framing.rs           where an HTTP/1 request ends
+//!   head.rs              its head
 //!   coding.rs            content codings
 //!   tls.rs               the crypto provider, roots, trust bundles
 //!   root.rs              the root certificate, and the key that signs in its name
@@ -98,6 +100,7 @@
 //!
 //! tape/                FLOOR 1: the product; pure
 //!   scribe.rs            the one road from wire form to tape form, and back
+//!   script.rs            a recorded response, ready to be spoken
 //!   row.rs               an exchange in a store, before its ids are known
 //!   holding.rs           what a cassette can hold
 //!   redact.rs            secrets out

@@ -13,6 +13,7 @@ use graphdeck::tape::playing::{self, Manner};
 use graphdeck::tape::scribe;
 use graphdeck::tape::secrets::Secrets;
 use graphdeck::tape::walk::{self, IdPlaces, Place, PlacePattern, View};
+use graphdeck::wire::message;
 use std::collections::HashSet;
 
 /// Takes an exchange to tape, back, and there again under other ids.
@@ -62,7 +63,7 @@ fn under_other_ids(cassette: Cassette, taped: &Taped<Exchange>) {
     if old.len() < index.origins().count() {
         return;
     }
-    let (expected, spoken) = (told(&live.response), told(&answer.response));
+    let (expected, spoken) = (told(&live.response), told(&message::owned(answer.response)));
     assert_eq!(blank(&expected), blank(&spoken));
     for ((_, expected), (_, spoken)) in guid::tokens(&expected).zip(guid::tokens(&spoken)) {
         assert!(!asked.contains(&expected) || expected == spoken, "{expected} was asked with, {spoken} answered");

@@ -37,9 +37,9 @@ pub fn explain(config: &Config, name: &str, file: &Path) -> Result<(String, bool
                 let rules =
                     answer.allowed.iter().map(|rule| format!(", by the rule for `{}`", player.rule_name(*rule)));
                 let rules: String = rules.collect();
-                let body = String::from_utf8_lossy(&answer.response.body);
+                let body = String::from_utf8_lossy(answer.response.body());
                 let body = if body.is_empty() { String::new() } else { format!("\n  {}", differences::shorten(&body)) };
-                let (exchange, status) = (answer.exchange, answer.response.status);
+                let (exchange, status) = (answer.exchange, answer.response.status().as_u16());
                 told.push(format!("{line}\n  is answered by exchange {exchange}{rules}: {status}{body}"));
             }
             Err(miss) => {

@@ -21,9 +21,10 @@ use http::{Request, Response};
 pub async fn answer(front: &Front, session: &Session, request: Request<Body>, target: &Target) -> Response<Body> {
     let mark = request.headers().get(&CLIENT_REQUEST_ID).cloned();
     let outcome = match session {
-        Session::Record(recorder) => recorder.answer(request, target).await.map_err(Fault::from),
+        // Boxed, so that an answer from tape is not as large under way as one from Graph.
+        Session::Record(recorder) => Box::pin(recorder.answer(request, target)).await.map_err(Fault::from),
         Session::Replay(player) => replay(player, request, target, front, mark.as_ref()).await,
-        Session::Auto(auto) => play_or_record(auto, request, target, front, mark.as_ref()).await,
+        Session::Auto(auto) => Box::pin(play_or_record(auto, request, target, front, mark.as_ref())).await,
     };
     outcome.unwrap_or_else(|fault| refuse(&fault, mark))
 }
@@ -153,5 +154,5 @@ fn warn_of_old_id(id: &str, request: &exchange::Request) {
 fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
     let told = ["replay; exchange=", &played.exchange.to_string()].concat();
     let told = HeaderValue::try_from(told).expect("digits make a header");
-    marked(message::to_http(played.response), told, mark)
+    marked(message::held(played.response), told, mark)
 }

@@ -38,7 +38,7 @@ pub fn told(player: &Player, part: &Part, client: Option<&Client>, slowest: &mut
     match player.answer(&request) {
         Ok(played) => {
             *slowest = player.latency(&request, &played).max(*slowest);
-            played.response
+            message::owned(played.response)
         }
         Err(miss) => {
             let (status, body) = refusal::error(&Fault::Miss(miss), None);
@@ -83,7 +83,7 @@ pub async fn play_or_record(
         }
         let played = auto.player.find(&request).ok()?;
         slowest = auto.player.latency(&request, &played).max(slowest);
-        Some(played.response)
+        Some(message::owned(played.response))
     };
     let mut answers: Vec<Option<exchange::Response>> = parts.iter().map(find).collect();
     troubled::wait(slowest).await;

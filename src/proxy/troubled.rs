@@ -12,7 +12,6 @@ use crate::wire::message::{self, Body};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Frame;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -116,7 +115,7 @@ fn truncated(request: &exchange::Request) -> Response<Body> {
     let version = request.path().split('/').find(|segment| !segment.is_empty()).unwrap_or("v1.0");
     let begin = format!("{{\"@odata.context\":\"https://{}/{version}/$metadata#", request.host);
     let whole = begin.len() * 4;
-    let mut response = Response::new(Cut { begin: Some(begin.into()), given: false }.boxed_unsync());
+    let mut response = Response::new(message::other(Cut { begin: Some(begin.into()), given: false }));
     *response.status_mut() = if request.method == "POST" { StatusCode::CREATED } else { StatusCode::OK };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CONTENT_LENGTH, whole.into());

@@ -9,7 +9,7 @@ use crate::tape::lexicon::Lexicon;
 use crate::tape::matching::Reading;
 use crate::tape::miss::{Miss, Unanswered};
 use crate::tape::played::{self, Damaged};
-use crate::tape::playing::{self, Answer, Manner};
+use crate::tape::playing::{self, Answer, Decided, Manner};
 use crate::tape::reading_cache::RawRequest;
 use crate::tape::scribe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,9 +133,9 @@ impl Player {
     fn find_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Unanswered>> {
         let (mut bindings, reading) = self.read(request);
         let plain = bindings.lexicon().is_empty();
-        let answer = playing::answer(&self.index, &mut bindings, self.manner, &reading)
+        let decided = playing::decide(&self.index, &mut bindings, self.manner, &reading)
             .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
-        drop(bindings);
+        let answer = self.speak(decided, bindings);
         if let Some(raw) = raw.filter(|_| plain) {
             self.index.keep(raw, request, &reading);
         }
@@ -152,7 +152,11 @@ impl Player {
             return None;
         }
         debug_assert_eq!(reading, playing::read(&self.index, &self.taped(raw.request()), &Lexicon::default()));
-        let answer = match played::whole(|| playing::answer(&self.index, &mut bindings, self.manner, &reading)) {
+        let answered = played::whole(|| {
+            let decided = playing::decide(&self.index, &mut bindings, self.manner, &reading);
+            decided.map(|decided| self.speak(decided, bindings))
+        });
+        let answer = match answered {
             Ok(answer) => answer.ok()?,
             Err(Damaged) => {
                 let miss = Box::new(Miss::damaged(&self.taped(raw.request())));
@@ -160,9 +164,17 @@ impl Player {
                 return Some(Err(miss));
             }
         };
-        drop(bindings);
         self.answered(&answer, raw.method, raw.host, raw.target);
         Some(Ok(answer))
+    }
+
+    /// Speaks an answer, and lets others be answered meanwhile where that makes no difference to it.
+    fn speak(&self, decided: Decided<'_>, mut bindings: MutexGuard<'_, Bindings>) -> Answer {
+        if !decided.stands_alone(&self.index) {
+            return decided.speak(&self.index, &mut bindings, self.manner);
+        }
+        drop(bindings);
+        decided.speak(&self.index, &mut Bindings::default(), self.manner)
     }
 
     fn answered(&self, answer: &Answer, method: &str, host: &str, target: &str) {

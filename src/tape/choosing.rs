@@ -14,6 +14,15 @@ pub(super) struct Choice<'a> {
     pub(super) bound: Vec<(Row, &'a Token)>,
     /// Whether a place had to be ignored.
     pub(super) ignored: bool,
+    /// How often the exchange answered this very request.
+    pub(super) plays: u32,
+}
+
+/// A live request, and for each of its ids the row that it stands for beyond doubt, if there is one.
+#[derive(Clone, Copy)]
+struct Settled<'a> {
+    live: Shape<'a>,
+    rows: &'a [Option<Row>],
 }
 
 /// The groups of one shape.
@@ -47,40 +56,50 @@ impl Index {
     ) -> Option<Choice<'a>> {
         let shape = shapes.find(live.key)?;
         let groups = Groups { shapes, shape };
-        let group = self.settled(groups, live, bindings).or_else(|| self.nearest(groups, live, bindings))?;
+        let rows: Vec<_> = live.tokens.iter().map(|token| self.settled_row(&token.id, bindings)).collect();
+        let settled = Settled { live, rows: &rows };
+        let group = self.settled(groups, settled).or_else(|| self.nearest(groups, settled, bindings))?;
         let request = reading.very_request();
-        let exchanges = shapes.exchanges(group);
-        let unplayed = exchanges.iter().find(|&&exchange| bindings.plays(request, exchange) == 0);
-        let exchange = *unplayed.or(exchanges.last())?;
+        let plays = shapes.exchanges(group).iter().map(|&exchange| (exchange, bindings.plays(request, exchange)));
+        // The first that did not answer it, or else the last.
+        let mut last = None;
+        for (exchange, plays) in plays {
+            last = Some((exchange, plays));
+            if plays == 0 {
+                break;
+            }
+        }
+        let (exchange, plays) = last?;
         let filled = shapes.filling(shape, group).iter().zip(live.tokens);
         let bound = filled.filter(|(filled, _)| *filled & LITERAL == 0).map(|(row, token)| (*row, token));
-        Some(Choice { exchange, bound: bound.collect(), ignored })
+        Some(Choice { exchange, bound: bound.collect(), ignored, plays })
     }
 
     /// The group for the ids as they are known so far, if there is one: found without a search.
-    fn settled(&self, groups: Groups<'_>, live: Shape<'_>, bindings: &Bindings) -> Option<u32> {
-        let filled = |token: &Token| {
-            let row = self.settled_row(&token.id, bindings).or_else(|| self.recorded_row(&token.id));
+    fn settled(&self, groups: Groups<'_>, Settled { live, rows }: Settled<'_>) -> Option<u32> {
+        let filled = |(token, row): (&Token, &Option<Row>)| {
+            let row = row.or_else(|| self.recorded_row(&token.id));
             row.or_else(|| self.literals.find(&token.id).map(|number| LITERAL | number))
         };
-        let filling: Vec<u32> = live.tokens.iter().map(filled).collect::<Option<_>>()?;
+        let filling: Vec<u32> = live.tokens.iter().zip(rows).map(filled).collect::<Option<_>>()?;
         groups.shapes.group(groups.shape, &filling)
     }
 
     /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
-    fn nearest(&self, groups: Groups<'_>, live: Shape<'_>, bindings: &mut Bindings) -> Option<u32> {
+    fn nearest(&self, groups: Groups<'_>, settled: Settled<'_>, bindings: &mut Bindings) -> Option<u32> {
         let all = groups.shapes.groups(groups.shape);
-        let mut begun = u32::try_from(*bindings.begin(live.key)).unwrap_or(u32::MAX);
+        let shape = settled.live.key;
+        let mut begun = u32::try_from(*bindings.begin(shape)).unwrap_or(u32::MAX);
         while all.start + begun < all.end && groups.is_begun(all.start + begun, bindings) {
             begun += 1;
         }
-        *bindings.begin(live.key) = begun as usize;
+        *bindings.begin(shape) = begun as usize;
         let unplayed = (all.start + begun..all.end).filter(|group| !groups.is_begun(*group, bindings));
-        let fresh = self.best(groups, unplayed, live, bindings);
+        let fresh = self.best(groups, unplayed, settled);
         if fresh.is_some_and(|(new, _)| new <= 1) {
             return fresh.map(|(_, group)| group);
         }
-        let worn = self.best(groups, all.filter(|group| groups.is_begun(*group, bindings)), live, bindings);
+        let worn = self.best(groups, all.filter(|group| groups.is_begun(*group, bindings)), settled);
         match (fresh, worn) {
             (Some((new, fresh)), Some((least, _))) if new <= least => Some(fresh),
             (fresh, worn) => worn.or(fresh).map(|(_, group)| group),
@@ -93,14 +112,12 @@ impl Index {
         &self,
         groups: Groups<'_>,
         among: impl Iterator<Item = u32>,
-        live: Shape<'_>,
-        bindings: &Bindings,
+        Settled { live, rows }: Settled<'_>,
     ) -> Option<(usize, u32)> {
-        let settled: Vec<Option<Row>> = live.tokens.iter().map(|token| self.settled_row(&token.id, bindings)).collect();
         let mut best: Option<(usize, u32)> = None;
         for group in among {
             let filling = groups.shapes.filling(groups.shape, group);
-            let Some(new) = self.fit(filling, live.tokens, &settled) else { continue };
+            let Some(new) = self.fit(filling, live.tokens, rows) else { continue };
             if best.is_none_or(|(least, _)| new < least) {
                 best = Some((new, group));
             }

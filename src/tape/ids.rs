@@ -156,6 +156,11 @@ impl Ids {
         self.values.text(row)
     }
 
+    /// Whether a row's value is a GUID in upper case, or one in lower case; `None` for any other text.
+    pub(super) fn is_upper(&self, row: Row) -> Option<bool> {
+        self.values.is_upper(row)
+    }
+
     /// The row of a name.
     #[must_use]
     pub fn row(&self, placeholder: &Placeholder) -> Option<Row> {

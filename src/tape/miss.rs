@@ -465,7 +465,7 @@ mod tests {
     fn a_repeat_gets_the_last_answer_where_a_rule_says_so() {
         let recorded = [post(A, &status("Ada", "compliant"))];
         let mut deck = Deck::of(&recorded, rule(|rule| rule.repeat = Some(Repeat::Last)));
-        let mut body = || deck.ask(&recorded[0]).unwrap().response.body;
+        let mut body = || deck.ask(&recorded[0]).unwrap().response.into_body();
         assert_eq!(body(), body());
     }
 

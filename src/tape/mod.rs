@@ -48,6 +48,7 @@ mod row_set;
 pub mod rules;
 pub mod schema;
 pub mod scribe;
+pub mod script;
 mod secret_rules;
 pub mod secrets;
 mod shapes;

@@ -4,7 +4,7 @@ use super::cassette::RequestEntry;
 use super::echo::Stated;
 use super::ids::Row;
 use super::matching::{Key, Varying};
-use super::scribe::Script;
+use super::script::Script;
 use super::template::Template;
 use serde::{Deserialize, Serialize};
 use std::fmt;

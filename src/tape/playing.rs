@@ -3,14 +3,17 @@
 use super::bindings::Bindings;
 use super::choosing::Choice;
 use super::differences::Live;
-use super::exchange::{Request, Response, Taped};
+use super::exchange::{Request, Taped};
+use super::ids::Row;
 use super::index::{HEARD, Index, READS};
 use super::lexicon::Lexicon;
 use super::matching::{Key, Reading, Repeat, Varying};
 use super::miss::{Played, Unanswered};
-use super::scribe::Blank;
+use super::script::Blank;
 use super::speaking::{Policy, Speaker};
 use super::walk::Place;
+use bytes::Bytes;
+use http::Response;
 use std::collections::HashSet;
 
 /// How a session plays.
@@ -30,7 +33,7 @@ pub struct Answer {
     /// The exchange that was played, counted from 1.
     pub exchange: usize,
     /// The response, in the ids of this run.
-    pub response: Response,
+    pub response: Response<Bytes>,
     /// The numbers of the rules by which places differ from what was recorded.
     pub allowed: Vec<usize>,
     /// Whether the exchange had answered a request before, this one or one with other ids.
@@ -42,8 +45,6 @@ pub struct Answer {
 /// What a request finds on tape.
 struct Found<'a> {
     choice: Choice<'a>,
-    /// How often the exchange answered this very request.
-    plays: u32,
     /// Whether it answered any.
     repeat: bool,
 }
@@ -66,14 +67,13 @@ fn find<'a>(
     let verbatim =
         |choice: &Choice<'_>| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
     let choice = index.choose(reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
-    let plays = bindings.plays(reading.very_request(), choice.exchange);
     let repeat = bindings.played(choice.exchange) > 0;
     let writes = !index.is(choice.exchange, READS);
-    let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && plays > 0;
+    let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && choice.plays > 0;
     if (manner.strict && repeat) || no_repeat {
         return Err(Some(Used { exchange: choice.exchange, by_rule: no_repeat && !manner.strict }));
     }
-    Ok(Found { choice, plays, repeat })
+    Ok(Found { choice, repeat })
 }
 
 /// Whether a request would be answered from tape.
@@ -120,25 +120,68 @@ pub fn answer(
     manner: Manner,
     reading: &Reading,
 ) -> Result<Answer, Option<Used>> {
-    let Found { choice, plays, repeat } = find(index, bindings, manner, reading)?;
+    Ok(decide(index, bindings, manner, reading)?.speak(index, bindings, manner))
+}
+
+/// What a session has settled about a request: which exchange answers it. The answer is still to be spoken.
+#[derive(Debug)]
+pub struct Decided<'a> {
+    reading: &'a Reading,
+    choice: Choice<'a>,
+    /// How often this very request got this answer before, where that makes a difference.
+    plays: u32,
+    repeat: bool,
+}
+
+/// Settles which exchange answers a request, as it [reads](read), and whom its ids stand for.
+///
+/// # Errors
+/// As [`answer`].
+pub fn decide<'a>(
+    index: &Index,
+    bindings: &mut Bindings,
+    manner: Manner,
+    reading: &'a Reading,
+) -> Result<Decided<'a>, Option<Used>> {
+    let Found { choice, repeat } = find(index, bindings, manner, reading)?;
     bindings.ask();
-    let plays = if reading.repeat == Repeat::Last { 0 } else { plays };
+    let plays = if reading.repeat == Repeat::Last { 0 } else { choice.plays };
     settle(index, bindings, &choice);
     bindings.count(reading.very_request(), choice.exchange);
-    let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
-    let played = index.exchange(choice.exchange);
-    let response = played.script.speak(|blank| match blank {
-        Blank::Id(row) => speaker.value(*row),
-        Blank::Echo(echo) => speaker.echo(echo, &reading.varying),
-    });
-    let heard = index.is(choice.exchange, HEARD);
-    let said = if heard { speaker.said(&played.stated, &reading.varying) } else { Vec::new() };
-    for told in speaker.told {
-        bindings.know(&told.id, told.row, Some(told.origin));
+    Ok(Decided { reading, choice, plays, repeat })
+}
+
+impl Decided<'_> {
+    /// Whether the request alone tells what is answered, and no other answer repeats it: it can be spoken with any
+    /// bindings then, and nobody else has to wait meanwhile.
+    #[must_use]
+    pub fn stands_alone(&self, index: &Index) -> bool {
+        let exchange = self.choice.exchange;
+        let is_asked = |row: Row| self.choice.bound.iter().any(|(bound, _)| *bound == row);
+        let is_sealed = |row: Row| index.minter(row) == Some(exchange) && index.ids.is_upper(row).is_some();
+        !index.is(exchange, HEARD)
+            && !index.rules.ids().people
+            && index.exchange(exchange).script.speaks_only(|row| is_asked(row) || is_sealed(row))
     }
-    bindings.said.extend(said);
-    let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
-    Ok(Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took: played.took })
+
+    /// Speaks the answer.
+    pub fn speak(self, index: &Index, bindings: &mut Bindings, manner: Manner) -> Answer {
+        let Self { reading, choice, plays, repeat } = self;
+        let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
+        let played = index.exchange(choice.exchange);
+        let response = played.script.speak(|blank| match blank {
+            Blank::Id(row) => speaker.value(*row),
+            Blank::Echo(echo) => speaker.echo(echo, &reading.varying),
+        });
+        let heard = index.is(choice.exchange, HEARD);
+        let said = if heard { speaker.said(&played.stated, &reading.varying) } else { Vec::new() };
+        for told in speaker.told {
+            bindings.know(&told.id, told.row, Some(told.origin));
+        }
+        bindings.said.extend(said);
+        let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
+        Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took: played.took }
+    }
 }
 
 /// Counts a request that nothing answers.
@@ -196,7 +239,7 @@ fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::exchange::{Exchange, Headers};
+    use crate::tape::exchange::{self, Exchange, Headers};
     use crate::tape::guid::Guid;
     use crate::tape::matching::{Rule, Rules};
     use crate::tape::mint::Mint;
@@ -239,7 +282,7 @@ mod tests {
     }
 
     fn answered(request: Request, status: u16, body: String) -> Exchange {
-        let response = Response { status, headers: Headers::default(), body: body.into() };
+        let response = exchange::Response { status, headers: Headers::default(), body: body.into() };
         Exchange { request, response, took: None }
     }
 
@@ -275,7 +318,7 @@ mod tests {
         }
 
         fn body(&mut self, asked: Request) -> String {
-            String::from_utf8(self.answer(asked).unwrap().response.body.to_vec()).unwrap()
+            String::from_utf8(self.answer(asked).unwrap().response.body().to_vec()).unwrap()
         }
 
         fn why(&mut self, asked: Request) -> String {
@@ -327,7 +370,7 @@ mod tests {
         let first = deck.answer(post(A)).unwrap();
         let second = deck.answer(post(A)).unwrap();
         assert!(!first.repeat && second.repeat);
-        assert_ne!(first.response.body, second.response.body);
+        assert_ne!(first.response.body(), second.response.body());
         deck.manner.strict = true;
         assert_eq!(
             deck.why(post(A)),
@@ -610,7 +653,7 @@ mod tests {
             request(&format!("POST {A}/userStatuses"), r#"{"status":"compliant","lastReportedDateTime":"later"}"#);
         let answer = deck.answer(later).unwrap();
         assert_eq!(answer.allowed, [0]);
-        assert_eq!(answer.response.body, format!(r#"{{"id":"{S}_{A}","role":"{LITERAL}"}}"#));
+        assert_eq!(*answer.response.body(), format!(r#"{{"id":"{S}_{A}","role":"{LITERAL}"}}"#));
         assert_eq!(deck.answer(post(A)).unwrap().allowed, [0; 0]);
     }
 

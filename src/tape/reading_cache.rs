@@ -11,9 +11,10 @@ use super::rules::Rules;
 pub use super::skeleton::RawRequest;
 use super::skeleton::Skeleton;
 use super::walk;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError, RwLock};
+use twox_hash::XxHash64;
 
 /// How many bytes all that is kept may take. When it would be more, all is forgotten, and what still comes kept anew.
 const ROOM: usize = 16 * 1024 * 1024;
@@ -24,9 +25,10 @@ const EACH: usize = 128;
 const SEEN: usize = 16 * 1024;
 
 /// Readings by what a request is but for its GUIDs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReadingCache {
-    hasher: RandomState,
+    /// By chance, so that nobody can tell what would have the same hash; such requests are read anew in turn.
+    seed: u64,
     kept: RwLock<Kept>,
     /// The hashes of skeletons that came once, each at its place.
     seen: Mutex<Vec<u32>>,
@@ -34,7 +36,7 @@ pub struct ReadingCache {
 
 #[derive(Debug, Default)]
 struct Kept {
-    patterns: BTreeMap<u64, Pattern>,
+    patterns: HashMap<u64, Box<Pattern>>,
     bytes: usize,
 }
 
@@ -57,13 +59,19 @@ enum Time {
     Varying(usize),
 }
 
+impl Default for ReadingCache {
+    fn default() -> Self {
+        Self { seed: RandomState::new().hash_one(0), kept: RwLock::default(), seen: Mutex::default() }
+    }
+}
+
 impl ReadingCache {
     /// The reading of a request, where it is one that came before but for its GUIDs, and for its times where these may vary.
     #[must_use]
     pub fn recall(&self, raw: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
         let skeleton = Skeleton::of(raw)?;
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let pattern = kept.patterns.get(&self.hasher.hash_one(&skeleton.text))?;
+        let pattern = kept.patterns.get(&self.hash(&skeleton))?;
         (*pattern.skeleton == *skeleton.text).then(|| pattern.fill(&skeleton, rules)).flatten()
     }
 
@@ -71,11 +79,11 @@ impl ReadingCache {
     /// session, or in the cassette, must have been none when it was read.
     pub fn keep(&self, raw: &RawRequest<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) {
         let Some(skeleton) = Skeleton::of(raw) else { return };
-        let hash = self.hasher.hash_one(&skeleton.text);
+        let hash = self.hash(&skeleton);
         if !self.came_before(hash) {
             return;
         }
-        let Some(pattern) = Pattern::of(&skeleton, raw, request, reading, rules) else { return };
+        let Some(pattern) = Pattern::of(&skeleton, raw, request, reading, rules).map(Box::new) else { return };
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + pattern.bytes() > ROOM {
             *kept = Kept::default();
@@ -84,6 +92,11 @@ impl ReadingCache {
         if let Some(replaced) = kept.patterns.insert(hash, pattern) {
             kept.bytes -= replaced.bytes();
         }
+    }
+
+    /// It need not be safe against craft: what has one hash takes one place, and is compared in full.
+    fn hash(&self, skeleton: &Skeleton<'_>) -> u64 {
+        XxHash64::oneshot(self.seed, &skeleton.text)
     }
 
     fn came_before(&self, hash: u64) -> bool {

@@ -5,22 +5,19 @@
 
 use super::body::{Content, Form};
 use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Values};
-use super::echo::Echo;
-use super::exchange::{Exchange, Headers, Request, Response, Taped, is_field_name, is_field_value, is_method};
+use super::exchange::{Exchange, Headers, Request, Taped, is_field_name, is_field_value, is_method};
 use super::graph;
 use super::holding;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
 use super::redact;
+use super::script::{BodyScript, Script};
 use super::secrets::Secrets;
-use super::spelling::{Case, Spelling};
 use super::template::Template;
 use super::walk::IdPlaces;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Range;
+use std::collections::{BTreeMap, HashSet};
 
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
@@ -215,29 +212,6 @@ pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>,
     Ok(read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?.1)
 }
 
-/// A recorded response, ready to be spoken with the ids of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Script {
-    status: u16,
-    headers: Vec<(String, Template<Row>)>,
-    body: BodyScript<Blank>,
-}
-
-/// What is filled in when the body of a response is spoken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Blank {
-    /// An id.
-    Id(Row),
-    /// What a request said at an ignored place.
-    Echo(Echo),
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum BodyScript<I> {
-    Text(Template<I>),
-    Binary(Bytes),
-}
-
 /// Compiles the response of an entry.
 ///
 /// # Errors
@@ -246,94 +220,8 @@ pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> 
     let reader = Reader { ids, number };
     let response = &entry.response;
     holding::status(response.status).map_err(|why| reader.fault("response status", why))?;
-    Ok(Script {
-        status: response.status,
-        headers: reader.headers("response", &response.headers)?,
-        body: match reader.body("response", response.body.as_ref())? {
-            BodyScript::Text(text) => BodyScript::Text(text.map(Blank::Id)),
-            BodyScript::Binary(bytes) => BodyScript::Binary(bytes),
-        },
-    })
-}
-
-impl Script {
-    /// The response with every blank filled in by `value`.
-    pub fn speak<'a>(&self, mut value: impl FnMut(&Blank) -> Cow<'a, str>) -> Response {
-        let body = self.body.speak(&mut value);
-        let mut id = |row: &Row| value(&Blank::Id(*row));
-        let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.speak(&mut id))).collect();
-        Response { status: self.status, headers, body }
-    }
-
-    /// The response as it was recorded.
-    pub(super) fn recorded(&self, ids: &Ids) -> Response {
-        self.speak(|blank| blank.recorded(ids))
-    }
-
-    /// Puts echoes in the stead of parts of the recorded body, which come in their order.
-    pub fn echo(&mut self, parts: Vec<(Range<usize>, Echo)>, ids: &Ids) {
-        if let BodyScript::Text(text) = &mut self.body {
-            let parts = parts.into_iter().map(|(part, echo)| (part, Blank::Echo(echo))).collect();
-            *text = text.cut(parts, |blank| blank.recorded(ids));
-        }
-    }
-
-    /// Spells each id by how the recorded request spelled it, where it did, and not by how it was first seen: an answer
-    /// that repeats its request's spelling then repeats the live one's.
-    pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, String>) {
-        let respell = |row: &Row, spelling: &mut Spelling| {
-            let written = ids.recorded(*row);
-            let written = spelling.case.apply(&written);
-            if let Some(case) = asked.get(row).and_then(|asked| Case::of(&written, asked)) {
-                spelling.case = case;
-            }
-        };
-        self.headers.iter_mut().for_each(|(_, text)| text.respell(respell));
-        if let BodyScript::Text(text) = &mut self.body {
-            text.respell(|blank, spelling| {
-                if let Blank::Id(row) = blank {
-                    respell(row, spelling);
-                }
-            });
-        }
-    }
-
-    /// The status code.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// Every id that is spoken, in order and as often as it stands there.
-    pub fn rows(&self) -> impl Iterator<Item = Row> {
-        let body = match &self.body {
-            BodyScript::Text(text) => Some(text),
-            BodyScript::Binary(_) => None,
-        };
-        let body = body.into_iter().flat_map(Template::ids).filter_map(|blank| match blank {
-            Blank::Id(row) => Some(*row),
-            Blank::Echo(_) => None,
-        });
-        self.headers.iter().flat_map(|(_, text)| text.ids()).copied().chain(body)
-    }
-}
-
-impl Blank {
-    fn recorded<'a>(&self, ids: &'a Ids) -> Cow<'a, str> {
-        match self {
-            Self::Id(row) => ids.recorded(*row),
-            Self::Echo(echo) => echo.recorded.clone().into(),
-        }
-    }
-}
-
-impl<I> BodyScript<I> {
-    fn speak<'a>(&self, value: impl FnMut(&I) -> Cow<'a, str>) -> Bytes {
-        match self {
-            Self::Text(text) => text.speak(value).into(),
-            Self::Binary(bytes) => bytes.clone(),
-        }
-    }
+    let headers = reader.headers("response", &response.headers)?;
+    Ok(Script::new(response.status, headers, reader.body("response", response.body.as_ref())?))
 }
 
 /// Reads tape text, and says where a fault is.
@@ -385,6 +273,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::exchange;
     use crate::tape::row;
     use proptest::prelude::*;
 
@@ -411,7 +300,7 @@ mod tests {
                 headers: [("prefer", header.as_str())].into_iter().collect(),
                 body: sent,
             },
-            response: Response {
+            response: exchange::Response {
                 status,
                 headers: [("location", header.as_str())].into_iter().collect(),
                 body: answered,

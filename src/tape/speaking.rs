@@ -7,7 +7,7 @@ use super::guid::Guid;
 use super::id::Id;
 use super::ids::Row;
 use super::index::{CREATES, Index, READS, Slot};
-use super::matching::{Key, Varying};
+use super::matching::{Key, Token, Varying};
 use super::stand_ins;
 use super::template::Template;
 use std::borrow::Cow;
@@ -36,7 +36,10 @@ pub(super) struct Speaker<'a> {
     policy: Policy,
     exchange: u32,
     plays: u32,
-    values: BTreeMap<Row, Cow<'a, str>>,
+    /// What the request itself says.
+    bound: &'a [(Row, &'a Token)],
+    /// What was made for this answer.
+    made: BTreeMap<Row, Cow<'a, str>>,
     /// The ids made for this answer that nothing but a table can tell later.
     pub(super) told: Vec<Told>,
 }
@@ -57,33 +60,43 @@ impl<'a> Speaker<'a> {
         choice: &'a Choice<'a>,
         plays: u32,
     ) -> Self {
-        let values = choice.bound.iter().map(|(row, token)| (*row, token.spelled.as_str().into())).collect();
-        Self { index, bindings, policy, exchange: choice.exchange, plays, values, told: Vec::new() }
+        let (exchange, bound) = (choice.exchange, &*choice.bound);
+        Self { index, bindings, policy, exchange, plays, bound, made: BTreeMap::new(), told: Vec::new() }
     }
 
     /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
     pub(super) fn value(&mut self, row: Row) -> Cow<'a, str> {
-        if let Some(value) = self.values.get(&row) {
+        if let Some(token) = self.asked(row) {
+            return token.spelled.as_str().into();
+        }
+        if let Some(value) = self.made.get(&row) {
             return value.clone();
         }
-        let recorded = self.index.ids.recorded(row);
+        let recorded = || self.index.ids.recorded(row);
         let value = match self.index.minter(row) {
-            None => self.bindings.live(row).map_or(recorded, Cow::Borrowed),
+            None => self.bindings.live(row).map_or_else(recorded, Cow::Borrowed),
             // A person is not made up: who stands for it in this run is so to the end, and until then it stands for itself.
-            Some(minter) if self.is_person(minter, &recorded) => {
-                self.bindings.live(row).map_or(recorded, Cow::Borrowed)
-            }
-            Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(row) => recorded,
-            Some(minter) => self.derive(row, minter, recorded),
+            Some(minter) if self.is_person(minter, row) => self.bindings.live(row).map_or_else(recorded, Cow::Borrowed),
+            Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(row) => recorded(),
+            Some(minter) => self.derive(row, minter),
         };
-        self.values.insert(row, value.clone());
+        self.made.insert(row, value.clone());
         value
     }
 
+    /// The id of the request that stands for a row.
+    fn asked(&self, row: Row) -> Option<&'a Token> {
+        self.bound.iter().find(|(bound, _)| *bound == row).map(|(_, token)| *token)
+    }
+
     /// Whether a recorded id stands for somebody who was there before the recording made anything.
-    fn is_person(&self, minter: u32, recorded: &str) -> bool {
-        let made = Guid::parse(recorded).is_some() && self.index.is(minter, CREATES);
-        self.index.rules.ids().people && !made && stand_ins::is_stand_in(recorded)
+    fn is_person(&self, minter: u32, row: Row) -> bool {
+        if !self.index.rules.ids().people {
+            return false;
+        }
+        let recorded = self.index.ids.recorded(row);
+        let made = Guid::parse(&recorded).is_some() && self.index.is(minter, CREATES);
+        !made && stand_ins::is_stand_in(&recorded)
     }
 
     /// What stands for an echo in this answer; what this run did not say stays as it was recorded.
@@ -102,7 +115,7 @@ impl<'a> Speaker<'a> {
     ///
     /// A POST that is played once more makes another entity, so what it shows for the first time it mints anew. The
     /// search for the ids that a minter was asked with comes to an end, since each was minted by an exchange before it.
-    fn derive(&mut self, row: Row, minter: u32, recorded: Cow<'a, str>) -> Cow<'a, str> {
+    fn derive(&mut self, row: Row, minter: u32) -> Cow<'a, str> {
         let creates = |exchange: u32| self.index.is(exchange, CREATES);
         let anew = minter == self.exchange && !self.index.is(minter, READS);
         let again = self.plays > 0 && (anew || (creates(minter) && creates(self.exchange)));
@@ -116,7 +129,7 @@ impl<'a> Speaker<'a> {
             let id = match index.slot(*filled) {
                 Slot::Literal(id) => id,
                 Slot::Id(asked) => {
-                    let live = Id::of(&self.value(asked));
+                    let live = self.asked(asked).map_or_else(|| Id::of(&self.value(asked)), |token| token.id.clone());
                     as_recorded &= index.recorded_row(&live) == Some(asked);
                     live
                 }
@@ -124,16 +137,17 @@ impl<'a> Speaker<'a> {
             origin.extend_from_slice(&id.digest());
         }
         if as_recorded && self.policy != Policy::Random {
-            return recorded;
+            return index.ids.recorded(row);
         }
         origin.extend_from_slice(&plays.to_le_bytes());
-        match Id::of(&recorded) {
-            Id::Guid(_) => {
-                let derived = index.mint.seal(row, &blake3::hash(&origin)).text();
-                let upper = recorded.bytes().any(|b| b.is_ascii_uppercase());
-                if upper { derived.to_uppercase().into() } else { derived.into() }
-            }
-            Id::Text(text) => self.alike(row, &text, &origin).into(),
+        let sealed = || index.mint.seal(row, &blake3::hash(&origin)).text();
+        match index.ids.is_upper(row) {
+            Some(false) => sealed().into(),
+            Some(true) => sealed().to_uppercase().into(),
+            None => match Id::of(&index.ids.recorded(row)) {
+                Id::Guid(_) => sealed().to_uppercase().into(),
+                Id::Text(text) => self.alike(row, &text, &origin).into(),
+            },
         }
     }
 

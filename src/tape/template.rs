@@ -109,6 +109,16 @@ impl<I> Template<I> {
         Self(vec![Piece::Id(id, Spelling { codings: Some(Vec::new()), ..Spelling::default() })])
     }
 
+    /// The text, where it has no slots.
+    #[must_use]
+    pub fn fixed(&self) -> Option<&str> {
+        match &*self.0 {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// The ids of the slots, in order.
     pub fn ids(&self) -> impl Iterator<Item = &I> {
         self.0.iter().filter_map(|piece| match piece {

@@ -88,6 +88,12 @@ impl Values {
         }
     }
 
+    /// Whether a value is a GUID in upper case, or one in lower case; `None` for any other text.
+    pub(super) fn is_upper(&self, number: u32) -> Option<bool> {
+        let kind = self.kinds[number as usize];
+        (kind != TEXT).then_some(kind == UPPER)
+    }
+
     /// The values that are texts of some other kind than GUIDs in one case.
     pub(super) fn plain_texts(&self) -> impl Iterator<Item = &str> {
         let texts = self.bits.iter().zip(&self.kinds).filter(|(_, kind)| **kind == TEXT);

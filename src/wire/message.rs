@@ -3,33 +3,77 @@
 use super::coding;
 use crate::tape::exchange::{Headers, Request, Response};
 use crate::tape::graph;
+use crate::tape::script::carried;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
-use http_body_util::{BodyExt, Empty, Full};
+use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A body that is held in memory, or streams from elsewhere.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, hyper::Error>;
+#[derive(Debug)]
+pub enum Body {
+    /// It is in memory.
+    Held(Full<Bytes>),
+    /// It streams from a connection.
+    Streaming(Incoming),
+    /// It comes in some other way.
+    Other(UnsyncBoxBody<Bytes, hyper::Error>),
+}
 
 /// A body of these bytes.
 #[must_use]
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Body::Held(Full::new(bytes.into()))
 }
 
 /// No body.
 #[must_use]
 pub fn empty() -> Body {
-    Empty::new().map_err(|never| match never {}).boxed_unsync()
+    Body::Held(Full::default())
 }
 
 /// A body that streams from a connection.
 #[must_use]
 pub fn streaming(body: Incoming) -> Body {
-    body.boxed_unsync()
+    Body::Streaming(body)
+}
+
+/// A body that comes in some other way.
+pub fn other(body: impl hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static) -> Body {
+    Body::Other(body.boxed_unsync())
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Held(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Streaming(body) => Pin::new(body).poll_frame(cx),
+            Self::Other(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Held(body) => body.is_end_stream(),
+            Self::Streaming(body) => body.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Held(body) => body.size_hint(),
+            Self::Streaming(body) => body.size_hint(),
+            Self::Other(body) => body.size_hint(),
+        }
+    }
 }
 
 /// How large a request's body may be.
@@ -81,7 +125,7 @@ pub async fn read(mut body: Body, limit: usize, patience: Duration) -> Result<Re
         }
         held.extend_from_slice(&data);
         if held.len() > limit {
-            return Ok(Read::TooLarge(Resumed { head: Some(held.freeze()), rest: body }.boxed_unsync()));
+            return Ok(Read::TooLarge(other(Resumed { head: Some(held.freeze()), rest: body })));
         }
     }
     Ok(Read::Whole(held.freeze()))
@@ -180,6 +224,13 @@ pub fn owned_response(head: &http::response::Parts, body: &Bytes, limit: usize) 
     })
 }
 
+/// An owned copy of a response that is in memory, and not encoded.
+#[must_use]
+pub fn owned(response: http::Response<Bytes>) -> Response {
+    let (head, body) = response.into_parts();
+    Response { status: head.status.as_u16(), headers: owned_headers(&head.headers, |_| true), body }
+}
+
 fn decoded(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Bytes, coding::Fault> {
     // An answer without a body, such as one to HEAD, may still name the coding that it would have.
     if body.is_empty() || !headers.contains_key(CONTENT_ENCODING) {
@@ -201,44 +252,31 @@ fn latin1(bytes: &[u8]) -> String {
     }
 }
 
-/// A header's value of a text with a character for each byte. A live id may bring others into it: they are written as an
-/// address has them.
-fn carried(text: String) -> HeaderValue {
-    // Each byte is looked at, and so many at once.
-    if text.bytes().fold(true, |plain, byte| plain & (byte == b'\t' || (b' '..0x7f).contains(&byte))) {
-        return HeaderValue::try_from(text).expect("all its bytes are such as a header can carry");
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    for c in text.chars() {
-        match u8::try_from(c) {
-            Ok(byte) if byte == b'\t' || (byte >= b' ' && byte != 0x7f) => bytes.push(byte),
-            _ => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| bytes.extend(format!("%{byte:02X}").bytes())),
-        }
-    }
-    HeaderValue::from_bytes(&bytes).expect("what no header can carry is escaped")
-}
-
-/// A response from tape as an HTTP message; framing is made anew.
+/// A response as an HTTP message; framing is made anew.
 ///
 /// # Panics
-/// Never: a cassette's status codes and headers are checked when it is read.
+/// Never: status codes and headers of a [`Response`] are checked where it is made.
 #[must_use]
 pub fn to_http(response: Response) -> http::Response<Body> {
     let mut message = http::Response::new(full(response.body));
-    *message.status_mut() = http::StatusCode::from_u16(response.status).expect("checked when the cassette was read");
-    message.headers_mut().reserve(8);
-    // Whoever writes a cassette by hand may have left framing in it.
-    let framing = |name: &str| graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding");
-    for (name, value) in response.headers.into_iter().filter(|(name, _)| !framing(name)) {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read");
-        message.headers_mut().append(name, carried(value));
+    *message.status_mut() = http::StatusCode::from_u16(response.status).expect("checked where it was made");
+    for (name, value) in response.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("checked where it was made");
+        message.headers_mut().append(name, carried(&value));
     }
     message
+}
+
+/// A response whose body is in memory.
+#[must_use]
+pub fn held(response: http::Response<Bytes>) -> http::Response<Body> {
+    response.map(full)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     #[test]
     fn headers_of_one_connection_go_no_further() {
@@ -267,16 +305,6 @@ mod tests {
         headers.insert("x", HeaderValue::from_bytes(bytes).unwrap());
         let owned = Response { status: 200, headers: owned_headers(&headers, |_| true), body: Bytes::new() };
         assert_eq!(to_http(owned).headers()["x"].as_bytes(), bytes);
-    }
-
-    #[test]
-    fn what_no_header_can_carry_is_escaped() {
-        let headers = [("location", "/a('\u{416}\r\nset-cookie: x')"), ("x", "\u{e4}\t\u{7f}")];
-        let spoken = Response { status: 200, headers: headers.into_iter().collect(), body: Bytes::new() };
-        let message = to_http(spoken);
-        assert_eq!(message.headers()["location"], "/a('%D0%96%0D%0Aset-cookie: x')");
-        assert_eq!(message.headers()["x"].as_bytes(), b"\xe4\t%7F");
-        assert_eq!(message.headers().len(), 2);
     }
 
     #[tokio::test]

@@ -210,15 +210,15 @@ fn an_index_that_is_damaged_under_a_run_is_told_as_a_miss_and_no_wrong_answer_gi
         let recorded = scribe::recorded(&cassette.entries[number], &cassette.ids, number + 1).unwrap();
         player.taped(recorded.into_inner().request)
     };
-    assert_eq!(player.answer(&asked(0)).unwrap().response.status, 201);
+    assert_eq!(player.answer(&asked(0)).unwrap().response.status(), 201);
     bytes.spoil();
     // What was read before is whole still; what comes from outside memory now is not.
-    assert_eq!(player.answer(&asked(0)).unwrap().response.status, 201);
+    assert_eq!(player.answer(&asked(0)).unwrap().response.status(), 201);
     for _ in 0..2 {
         let miss = player.answer(&asked(1)).unwrap_err();
         insta::assert_snapshot!("an_index_that_is_damaged", format!("{}: {miss}", miss.reason.as_str()));
     }
     assert_eq!(player.name(2), "exchange 3");
     bytes.spoil();
-    assert_eq!(player.answer(&asked(1)).unwrap().response.status, 201);
+    assert_eq!(player.answer(&asked(1)).unwrap().response.status(), 201);
 }

@@ -15,6 +15,7 @@ use graphdeck::tape::route::Route;
 use graphdeck::tape::scribe;
 use graphdeck::tape::secrets::Secrets;
 use graphdeck::tape::walk::{IdPlaces, PlacePattern};
+use graphdeck::wire::message;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -51,7 +52,7 @@ fn player(cassette: Cassette) -> impl FnMut(&Request) -> Response {
     move |request| {
         let taped = scribe::tape_request(request.clone(), &Secrets::default());
         match playing::play(&index, &mut bindings, Manner::default(), &taped) {
-            Ok(answer) => answer.response,
+            Ok(answer) => message::owned(answer.response),
             Err(unanswered) => panic!("{}", unanswered.explain(&index, "tape")),
         }
     }
