@@ -11,6 +11,7 @@ use super::protocol::{self, Abandoned, Answered, Stream, Version};
 use super::refusal::{self, Fault};
 use super::resetting::Reset;
 use super::reverse::{self, Via};
+use super::seldom::Seldom;
 use super::troubled::Effect;
 use crate::session::sessions::Name;
 use crate::session::{HostKind, Session};
@@ -58,8 +59,9 @@ impl Context {
     pub fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(async move {
             tokio::select! {
-                () = reached(self.ending, Ending::Now) => {}
+                biased;
                 () = task => {}
+                () = Seldom::new(reached(self.ending, Ending::Now)) => {}
             }
         });
     }
@@ -167,7 +169,8 @@ fn answered(connection: Arc<(Context, Via)>, request: Request<Incoming>) -> Answ
 
 async fn dispatch(context: &Context, via: &Via, mut request: Request<Incoming>) -> Response<Body> {
     if control::is_for_us(via, context.local, &request) {
-        return control::answer(&context.front, context.local, request.map(message::streaming)).await;
+        let request = request.map(message::streaming);
+        return Box::pin(control::answer(&context.front, context.local, request)).await;
     }
     let is_connect = request.method() == Method::CONNECT;
     let origin_form = request.version() >= http::Version::HTTP_2 || request.uri().scheme().is_none();
@@ -190,7 +193,7 @@ async fn dispatch(context: &Context, via: &Via, mut request: Request<Incoming>) 
     };
     match session {
         Ok((name, session)) if is_connect => {
-            connect(Context { session: name.clone(), ..context.clone() }, &session, request).await
+            Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, request)).await
         }
         Ok((_, session)) => ask(context, &session, via, request).await,
         Err(fault) => refusal::refuse(&fault, None),

@@ -76,7 +76,7 @@ fn refused(Refusal(status, why): &Refusal) -> Response<Body> {
 /// hosts that the deck stands for.
 pub fn refuse_page<B>(request: &Request<B>, known: impl Fn(&str) -> bool) -> Option<Response<Body>> {
     let host = host_of(request);
-    let why = if known(split_port(&host).0) { foreign_page(request, &host) } else { from_elsewhere(request) };
+    let why = if known(split_port(host).0) { foreign_page(request, host) } else { from_elsewhere(request) };
     why.map(|why| refused(&Refusal(StatusCode::FORBIDDEN, why)))
 }
 
@@ -84,7 +84,7 @@ pub fn refuse_page<B>(request: &Request<B>, known: impl Fn(&str) -> bool) -> Opt
 /// to this address, but neither hides its origin nor makes up a host. A host of one word is no name that strangers own.
 fn from_elsewhere<B>(request: &Request<B>) -> Option<String> {
     let host = host_of(request);
-    let (name, _) = split_port(&host);
+    let (name, _) = split_port(host);
     let literal = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
     let private = || [".localhost", ".internal", ".test"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
     let by_proxy = request.uri().authority().is_some() && name.eq_ignore_ascii_case(OWN_NAME);
@@ -93,12 +93,12 @@ fn from_elsewhere<B>(request: &Request<B>) -> Option<String> {
             "`{host}` is not how the deck is called here: use its IP address, `localhost`, or `{OWN_NAME}` through the proxy"
         ));
     }
-    foreign_page(request, &host)
+    foreign_page(request, host)
 }
 
-fn host_of<B>(request: &Request<B>) -> String {
+fn host_of<B>(request: &Request<B>) -> &str {
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    authority.or_else(|| header(request, &HOST)).unwrap_or_default().to_owned()
+    authority.or_else(|| header(request, &HOST)).unwrap_or_default()
 }
 
 fn header<'a, B>(request: &'a Request<B>, name: &HeaderName) -> Option<&'a str> {

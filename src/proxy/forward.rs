@@ -48,7 +48,7 @@ pub fn absolute(front: &Front, uri: &Uri) -> Result<Target, Fault> {
     }
     let target = front.hosts.target(authority, uri.scheme_str() == Some("https"));
     if target.kind == HostKind::Other && !front.sessions.mode().reaches_graph() {
-        return Err(Fault::Offline(target.host));
+        return Err(Fault::Offline(target.host.into()));
     }
     Ok(target)
 }

@@ -6,6 +6,7 @@ use crate::session::{HostKind, Target};
 use crate::wire::authority::Authority;
 use crate::wire::framing::HeadLimits;
 use crate::wire::message::BodyLimit;
+use smol_str::StrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,21 +44,20 @@ impl Hosts {
         let own = if secure { "443" } else { "80" };
         let host = match port {
             // A port that belongs to the other scheme is not meant when TLS is put in place of it.
-            Some(port) if port != own && !(secure && port == "80") => format!("{name}:{port}"),
-            _ => name.to_owned(),
+            Some(port) if port != own && !(secure && port == "80") => authority,
+            _ => name,
         };
-        Target { host: host.to_ascii_lowercase(), kind, secure }
+        Target { host: host.to_ascii_lowercase_smolstr(), kind, secure }
     }
 }
 
 /// Splits `host:port`; an IPv6 address keeps its brackets.
 #[must_use]
 pub fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (name, Some(port)),
-        Some((name, "")) => (name, None),
-        _ => (authority, None),
-    }
+    // By bytes, as each request asks for it: digits are no parts of other characters.
+    let digits = authority.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (before, port) = authority.split_at(authority.len() - digits);
+    before.strip_suffix(':').map_or((authority, None), |name| (name, (digits > 0).then_some(port)))
 }
 
 /// How much one client may ask for, and how long it may take.
@@ -124,6 +124,24 @@ impl Front {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_split_from_its_host() {
+        for (authority, name, port) in [
+            ("a:80", "a", Some("80")),
+            ("a", "a", None),
+            ("a1", "a1", None),
+            ("a:", "a", None),
+            ("a:b", "a:b", None),
+            ("[::1]", "[::1]", None),
+            ("[::1]:8080", "[::1]", Some("8080")),
+            ("\u{e9}:1", "\u{e9}", Some("1")),
+            ("80", "80", None),
+            ("", "", None),
+        ] {
+            assert_eq!(split_port(authority), (name, port), "{authority}");
+        }
+    }
 
     #[test]
     fn an_authority_becomes_a_target() {

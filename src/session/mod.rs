@@ -15,6 +15,7 @@ use auto::Auto;
 use record::Recorder;
 use replay::Player;
 use report::{SessionReport, Unused};
+use smol_str::SmolStr;
 use tally::Tally;
 
 /// One run of one program.
@@ -65,7 +66,7 @@ impl Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The host in lower case, with its port when that is not the scheme's own.
-    pub host: String,
+    pub host: SmolStr,
     /// What kind of host it is.
     pub kind: HostKind,
     /// Whether the host is spoken to over TLS.

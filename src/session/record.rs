@@ -169,7 +169,7 @@ impl Recorder {
         let broken = |why| match why {
             Broken::Connection(why) => upstream::broken(&target.host, &why).into(),
             Broken::Silent(limit) => {
-                upstream::Fault::Stalled { host: target.host.clone(), seconds: limit.as_secs() }.into()
+                upstream::Fault::Stalled { host: target.host.to_string(), seconds: limit.as_secs() }.into()
             }
         };
         let answer = message::streaming(answer_body);

@@ -185,7 +185,8 @@ impl Sessions {
             Some(slot) => slot,
             None => self.slot(name, Wanted::default(), false)?,
         };
-        self.fill(name, slot).await
+        // Boxed, so that every request is not as large under way as one that opens a session.
+        Box::pin(self.fill(name, slot)).await
     }
 
     /// Opens a session as it is wanted.
