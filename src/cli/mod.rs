@@ -15,7 +15,10 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Does what the command line asks.
 #[must_use]
@@ -236,13 +239,14 @@ fn start_log(quiet: bool, verbose: bool) {
         app::be_quiet();
     }
     let by_flags = match (quiet, verbose) {
-        (true, _) => "off",
-        (_, false) => "graphdeck=warn",
-        (_, true) => "graphdeck=debug",
+        (true, _) => Targets::new(),
+        (_, false) => Targets::new().with_target("graphdeck", LevelFilter::WARN),
+        (_, true) => Targets::new().with_target("graphdeck", LevelFilter::DEBUG),
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GRAPHDECK_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(by_flags));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).event_format(Plain).init();
+    let asked = std::env::var("GRAPHDECK_LOG").ok().and_then(|asked| asked.parse().ok());
+    let wanted = asked.unwrap_or(by_flags);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(Plain);
+    tracing_subscriber::registry().with(wanted).with(lines).init();
 }
 
 /// A log line as any other line of the deck.

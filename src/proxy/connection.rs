@@ -68,12 +68,13 @@ impl Context {
 }
 
 /// Serves a connection from its first byte to its end.
-pub fn serve<S: Stream>(context: Context, stream: S, via: Via) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+pub fn serve(context: Context, stream: Stream, via: Via) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // Boxed, because what is inside a tunnel is served by this same function.
     Box::pin(async move {
         let Some(Ok(Ok(Some((opening, stream))))) = until_ending(&context, preface::read(stream)).await else {
             return;
         };
+        let stream: Stream = Box::new(stream);
         match opening {
             Opening::Tls => serve_tls(context, stream, via).await,
             Opening::Http2 => serve_http(context, stream, Version::Http2, via).await,
@@ -96,7 +97,7 @@ async fn until_ending<T>(context: &Context, step: impl Future<Output = T>) -> Op
     }
 }
 
-async fn serve_tls<S: Stream>(context: Context, stream: S, via: Via) {
+async fn serve_tls(context: Context, stream: Stream, via: Via) {
     let handshake = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
     let Some(Ok(Ok(start))) = until_ending(&context, handshake).await else { return };
     let named = start.client_hello().server_name().map(str::to_ascii_lowercase);
@@ -111,7 +112,7 @@ async fn serve_tls<S: Stream>(context: Context, stream: S, via: Via) {
     match until_ending(&context, start.into_stream(config)).await {
         Some(Ok(Ok(stream))) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            serve_http(context, stream, if http2 { Version::Http2 } else { Version::Http1 }, via).await;
+            serve_http(context, Box::new(stream), if http2 { Version::Http2 } else { Version::Http1 }, via).await;
         }
         Some(Ok(Err(fault))) => {
             tracing::warn!("TLS with a client that asked for {host} failed: {fault} (does it trust `graphdeck ca`?)");
@@ -134,7 +135,7 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
     }
 }
 
-async fn serve_http<S: Stream>(context: Context, stream: S, version: Version, via: Via) {
+async fn serve_http(context: Context, stream: Stream, version: Version, via: Via) {
     let front = Arc::clone(&context.front);
     let ended = reached(context.ending.clone(), Ending::Soon);
     let connection = Arc::new((context, via));
@@ -226,7 +227,7 @@ async fn connect(context: Context, session: &Session, mut request: Request<Incom
             let upgrade = hyper::upgrade::on(&mut request);
             context.clone().spawn(async move {
                 if let Ok(inside) = upgrade.await {
-                    serve(context, TokioIo::new(inside), Via::As(target)).await;
+                    serve(context, Box::new(TokioIo::new(inside)), Via::As(target)).await;
                 }
             });
             Ok(Response::new(message::empty()))

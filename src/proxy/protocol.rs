@@ -17,9 +17,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A stream of any kind.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+/// What a client is read from and written to.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+/// A stream of any kind: one type, so that HTTP and TLS are compiled once and not for each kind.
+pub type Stream = Box<dyn Duplex>;
 
 /// An answer under way.
 pub type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Abandoned>> + Send>>;
@@ -40,8 +43,8 @@ pub enum Version {
 
 /// Serves the requests of a stream until its client leaves, its limits are reached, or `ended` is ready; those that are
 /// being answered then are answered to their end.
-pub async fn serve<S: Stream>(
-    stream: S,
+pub async fn serve(
+    stream: Stream,
     version: Version,
     limits: &Limits,
     ended: impl Future<Output = ()>,

@@ -63,7 +63,7 @@ fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>,
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     let Ok(local) = local else { return };
     let reset = Reset::default();
-    let stream = Socket::new(stream, reset.clone());
+    let stream = Box::new(Socket::new(stream, reset.clone()));
     let (front, session, place) = (Arc::clone(front), Name::default(), Arc::new(place));
     let context = Context { front, ending, local, session, reset, place };
     context.clone().spawn(connection::serve(context, stream, Via::Own));

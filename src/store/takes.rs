@@ -27,7 +27,7 @@ pub struct Take {
 pub type Receipt = oneshot::Receiver<Result<(), Fault>>;
 
 /// A store of takes. What is acknowledged survives a crash of this process and of the machine.
-pub trait Takes: Send + Sync + std::fmt::Debug {
+pub trait Takes: Send + Sync {
     /// Begins a take and returns its number.
     ///
     /// # Errors
@@ -89,6 +89,12 @@ pub trait Takes: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the store cannot be written.
     fn remove(&self, take: u64) -> Result<(), Fault>;
+}
+
+impl std::fmt::Debug for dyn Takes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Takes")
+    }
 }
 
 /// Why a store cannot do what was asked; every message names the folder and a way out.

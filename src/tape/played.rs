@@ -53,12 +53,18 @@ impl Played {
 }
 
 /// Where packed exchanges are kept outside memory.
-pub trait Shelf: Send + Sync + fmt::Debug {
+pub trait Shelf: Send + Sync {
     /// The bytes in a range; none where they cannot be had.
     fn read(&self, range: Range<u64>) -> Option<Vec<u8>>;
 
     /// Told when bytes are not those that were kept.
     fn damaged(&self);
+}
+
+impl fmt::Debug for dyn Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shelf")
+    }
 }
 
 /// An exchange that is kept outside memory is not what it was: what was checked when it was made has changed under a run.
