@@ -67,6 +67,9 @@ impl Place {
     #[must_use]
     pub fn walked(&self, other: &Self) -> Ordering {
         let (Self::Json(one), Self::Json(two)) = (self, other) else { return self.cmp(other) };
+        if one == two {
+            return Ordering::Equal;
+        }
         let step = |a: &str, b: &str| match (a.parse::<u64>(), b.parse::<u64>()) {
             (Ok(a), Ok(b)) => a.cmp(&b),
             // Of every three steps each is before the next, or it would be no order.

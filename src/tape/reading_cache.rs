@@ -21,7 +21,7 @@ const ROOM: usize = 16 * 1024 * 1024;
 /// What is kept of a request besides its skeleton, in bytes, and about what for each of its ids, times and what varies.
 const BESIDES: usize = 400;
 const EACH: usize = 128;
-/// How many requests that came once are known: only what comes again is kept.
+/// How many requests that came once are known: when half of the room is taken, only what comes again is kept.
 const SEEN: usize = 16 * 1024;
 
 /// Readings by what a request is but for its GUIDs.
@@ -29,6 +29,7 @@ const SEEN: usize = 16 * 1024;
 pub struct ReadingCache {
     /// By chance, so that nobody can tell what would have the same hash; such requests are read anew in turn.
     seed: u64,
+    room: usize,
     kept: RwLock<Kept>,
     /// The hashes of skeletons that came once, each at its place.
     seen: Mutex<Vec<u32>>,
@@ -61,11 +62,17 @@ enum Time {
 
 impl Default for ReadingCache {
     fn default() -> Self {
-        Self { seed: RandomState::new().hash_one(0), kept: RwLock::default(), seen: Mutex::default() }
+        Self::of(ROOM)
     }
 }
 
 impl ReadingCache {
+    /// One of so many bytes.
+    fn of(room: usize) -> Self {
+        let seed = RandomState::new().hash_one(0);
+        Self { seed, room, kept: RwLock::default(), seen: Mutex::default() }
+    }
+
     /// The reading of a request, where it is one that came before but for its GUIDs, and for its times where these may vary.
     #[must_use]
     pub fn recall(&self, raw: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
@@ -75,17 +82,18 @@ impl ReadingCache {
         (*pattern.skeleton == *skeleton.text).then(|| pattern.fill(&skeleton, rules)).flatten()
     }
 
-    /// Keeps the reading of a request that comes again, where others can be known by it. Texts that are ids in the
+    /// Keeps the reading of a request that may come again, where others can be known by it. Texts that are ids in the
     /// session, or in the cassette, must have been none when it was read.
     pub fn keep(&self, raw: &RawRequest<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) {
         let Some(skeleton) = Skeleton::of(raw) else { return };
         let hash = self.hash(&skeleton);
-        if !self.came_before(hash) {
+        let is_roomy = self.kept.read().unwrap_or_else(PoisonError::into_inner).bytes < self.room / 2;
+        if !is_roomy && !self.came_before(hash) {
             return;
         }
         let Some(pattern) = Pattern::of(&skeleton, raw, request, reading, rules).map(Box::new) else { return };
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.bytes + pattern.bytes() > ROOM {
+        if kept.bytes + pattern.bytes() > self.room {
             *kept = Kept::default();
         }
         kept.bytes += pattern.bytes();
@@ -219,14 +227,30 @@ mod tests {
         (request, reading)
     }
 
-    /// What a request that comes after another one, which came twice, is recalled as.
+    /// What a request that comes after another one is recalled as.
     fn recalled(one: &RawRequest<'_>, other: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
         let cache = ReadingCache::default();
         let (request, reading) = read(one, rules);
         cache.keep(one, &request, &reading, rules);
-        assert_eq!(cache.recall(one, rules), None, "what came once is not kept");
-        cache.keep(one, &request, &reading, rules);
         cache.recall(other, rules)
+    }
+
+    #[test]
+    fn when_half_of_the_room_is_taken_only_what_comes_again_is_kept() {
+        let rules = rules();
+        let bodies = ["a", "b", "c"].map(|name| format!(r#"{{"{name}":1}}"#));
+        let [a, b, c] = [0, 1, 2].map(|at| raw("/beta/x/userStatuses", &bodies[at]));
+        let keep = |cache: &ReadingCache, one: &RawRequest<'_>| {
+            let (request, reading) = read(one, &rules);
+            cache.keep(one, &request, &reading, &rules);
+            [a, b, c].map(|one| u8::from(cache.recall(&one, &rules).is_some()))
+        };
+        let one = ReadingCache::default();
+        keep(&one, &a);
+        let size = one.kept.read().unwrap().bytes;
+        let cache = ReadingCache::of(2 * size);
+        let kept = [&a, &b, &b, &c, &c].map(|one| keep(&cache, one));
+        assert_eq!(kept, [[1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 1]], "all is forgotten for the last one");
     }
 
     fn post(id: &str, user: &str, at: &str, due: &str) -> (String, String) {

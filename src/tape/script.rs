@@ -1,6 +1,6 @@
 //! A recorded response, ready to be spoken with the ids of a run.
 
-use super::echo::Echo;
+use super::echo::{Echo, Source};
 use super::exchange::Response;
 use super::graph;
 use super::ids::{Ids, Row};
@@ -155,10 +155,14 @@ impl Script {
         self.field_rows().chain(body)
     }
 
-    /// Whether nothing is filled in but ids, and all of these are such ones.
+    /// Whether nothing is filled in but such ids, and what the request itself says.
     pub(super) fn speaks_only(&self, is: impl Fn(Row) -> bool) -> bool {
         let mut body = self.body_blanks();
-        self.field_rows().all(&is) && body.all(|blank| matches!(blank, Blank::Id(row) if is(*row)))
+        self.field_rows().all(&is)
+            && body.all(|blank| match blank {
+                Blank::Id(row) => is(*row),
+                Blank::Echo(echo) => matches!(echo.source, Source::Own(_)),
+            })
     }
 
     fn field_rows(&self) -> impl Iterator<Item = Row> {
