@@ -178,8 +178,10 @@ impl<I> Template<I> {
 
     /// Settles the codings of each slot that does not say its own, by what stands around it; `text` is what was parsed.
     fn settle(&mut self, text: &str) {
+        // What stands after the last slot settles nothing.
+        let Some(last) = self.0.iter().rposition(|piece| matches!(piece, Piece::Id(..))) else { return };
         let mut surroundings = Surroundings::of(text);
-        for piece in &mut self.0 {
+        for piece in &mut self.0[..=last] {
             match piece {
                 Piece::Text(text) => surroundings.pass(text),
                 Piece::Id(_, spelling) => {
