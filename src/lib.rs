@@ -24,6 +24,7 @@
 //!   diffing.rs           what changed between two cassettes
 //!   verifying.rs         whether Graph still answers as it was recorded
 //!   readying.rs          large cassettes, made ready piece by piece
+//!   workers.rs           work spread over the cores
 //!   sealing.rs           from a take to a cassette
 //! child.rs             runs a program behind the deck: proxy and trust variables
 //! config/              config.toml: as it is meant, and in
@@ -134,6 +135,7 @@
 //!   skeleton.rs          what it is but for its GUIDs
 //!   rules.rs             the rules by which it is compared
 //!   index.rs             a cassette made ready to answer
+//!   preparing.rs         what can be said of an exchange by itself
 //!   compiling.rs         exchange by exchange
 //!   played.rs            compiled exchanges, in memory or kept outside it
 //!   shapes.rs            which of them have requests of one shape

@@ -13,6 +13,7 @@ mod scanning;
 mod sealing;
 mod telling;
 pub mod verifying;
+mod workers;
 
 use crate::store::{cassettes, takes};
 use crate::wire::{authority, root};

@@ -4,6 +4,7 @@ use super::Fault;
 use super::progress::Progress;
 use super::scanning::{Leak, leaks_of, refuse};
 use super::sealing::stand_ins;
+use super::workers;
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::indexes::{Indexes, Wanted, Writing};
@@ -14,13 +15,15 @@ use crate::tape::ids::Ids;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
 use crate::tape::packing;
-use crate::tape::played::{Exchanges, Kept};
+use crate::tape::played::{self, Kept};
+use crate::tape::preparing::{Ground, Preparer};
 use crate::tape::scribe;
 use crate::tape::secrets::Secrets;
 use crate::tape::streaming::{self, Digests, Stream};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// From which size, in bytes, a cassette has an index: below it one would save no time that anybody waits for.
 const LARGE: u64 = 4 << 20;
@@ -40,18 +43,25 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
     let cannot = |source| Fault::File { path: path.to_owned(), what: "indexed", source };
     let mut writing = indexes.begin(path).map_err(cannot)?;
     let mut from = vec![writing.first()];
-    let mut add = |compiler: &mut Compiler, mut entry: Entry| {
-        adapting::adapt(std::slice::from_mut(&mut entry), config.waits);
-        let packed = compiler.add(&entry).map_err(|source| damaged(path, source))?.packed();
-        from.push(writing.add(&packed).map_err(cannot)?);
+    let Some((stream, ids)) = Exchanges::open(&format!("indexing {name}"), path)? else { return Ok(None) };
+    let ground = Arc::new(Ground::new(ids, stream.people(), rules));
+    let mut compiler = Compiler::new(Arc::clone(&ground));
+    let worker = || {
+        let mut preparer = Preparer::new(Arc::clone(&ground));
+        move |number, mut entry| {
+            adapting::adapt(std::slice::from_mut(&mut entry), config.waits);
+            preparer.prepare(&entry, number).map_err(|source| damaged(path, source))
+        }
+    };
+    let mut add = |prepared| {
+        from.push(writing.add(&compiler.add(prepared).packed()).map_err(cannot)?);
         Ok(())
     };
-    let compiler = |ids, people| Compiler::new(ids, people, rules.clone());
-    let Some((compiler, digests)) = stream(&format!("indexing {name}"), path, compiler, &mut add)? else {
-        return Ok(None);
-    };
+    let Some(digests) = stream.all(worker, &mut add)? else { return Ok(None) };
+    drop(ground);
     let kept = Kept::new(writing.shelf().map_err(cannot)?, from);
-    let index = compiler.done(Exchanges::Kept(kept), mint(&digests.text)).map_err(|source| damaged(path, source))?;
+    let index =
+        compiler.done(played::Exchanges::Kept(kept), mint(&digests.text)).map_err(|source| damaged(path, source))?;
     keep(writing, &index, fingerprint, &digests);
     Ok(Some(with_people(index, config)?))
 }
@@ -73,17 +83,27 @@ pub(super) fn checked(path: &Path, secrets: &Secrets) -> Result<Option<(Index, V
     if !is_large(path) {
         return Ok(None);
     }
-    let (mut leaks, mut number) = (Vec::new(), 0);
-    let mut add = |compiler: &mut Compiler, entry: Entry| {
-        number += 1;
-        leaks.extend(leaks_of(path, number, &entry, compiler.ids(), compiler.people(), secrets)?);
-        compiler.add(&entry).map(drop).map_err(|source| damaged(path, source))
-    };
-    let compiler = |ids, people| Compiler::new(ids, people, Config::default().rules);
-    let Some((compiler, _)) = stream(&format!("checking {}", path.display()), path, compiler, &mut add)? else {
+    let Some((stream, ids)) = Exchanges::open(&format!("checking {}", path.display()), path)? else {
         return Ok(None);
     };
-    let index = compiler.done(Exchanges::Held(Vec::new()), Mint::new("", &[0; 32]));
+    let ground = Arc::new(Ground::new(ids, stream.people(), Config::default().rules));
+    let (mut compiler, mut leaks) = (Compiler::new(Arc::clone(&ground)), Vec::new());
+    let worker = || {
+        let mut preparer = Preparer::new(Arc::clone(&ground));
+        let ground = &ground;
+        move |number, entry| {
+            let leaks = leaks_of(path, number, &entry, ground.ids(), ground.people(), secrets)?;
+            Ok((leaks, preparer.prepare(&entry, number).map_err(|source| damaged(path, source))?))
+        }
+    };
+    let mut add = |(found, prepared)| {
+        leaks.extend::<Vec<Leak>>(found);
+        compiler.add(prepared);
+        Ok(())
+    };
+    let Some(_) = stream.all(worker, &mut add)? else { return Ok(None) };
+    drop(ground);
+    let index = compiler.done(played::Exchanges::Held(Vec::new()), Mint::new("", &[0; 32]));
     Ok(Some((index.map_err(|source| damaged(path, source))?, leaks)))
 }
 
@@ -98,19 +118,22 @@ pub(super) fn imported(
     if !is_large(file) || config.rules.ids().people {
         return Ok(None);
     }
-    let (path, secrets) = (cassettes.path(name)?, config.rules.secrets());
-    let (mut writing, mut leaks, mut number) = (cassettes.begin(name)?, Vec::new(), 0);
-    let mut add = |(ids, people): &mut (Ids, bool), entry: Entry| {
-        number += 1;
-        let recorded = scribe::recorded(&entry, ids, number).map_err(|source| damaged(file, source))?;
-        let entry = scribe::entry(&scribe::tape_exchange(recorded.into_inner(), secrets), ids);
-        leaks.extend(leaks_of(&path, number, &entry, ids, *people, secrets)?);
+    let doing = format!("importing {}", file.display());
+    let Some((stream, ids)) = Exchanges::open(&doing, file)? else { return Ok(None) };
+    let (path, secrets, people) = (cassettes.path(name)?, config.rules.secrets(), stream.people());
+    let (mut writing, mut leaks) = (cassettes.begin(name)?, Vec::new());
+    let worker = || {
+        |number, entry: Entry| {
+            let recorded = scribe::recorded(&entry, &ids, number).map_err(|source| damaged(file, source))?;
+            let entry = scribe::entry(&scribe::tape_exchange(recorded.into_inner(), secrets), &ids);
+            Ok((leaks_of(&path, number, &entry, &ids, people, secrets)?, entry))
+        }
+    };
+    let mut add = |(found, entry)| {
+        leaks.extend::<Vec<Leak>>(found);
         Ok(writing.add(&entry)?)
     };
-    let doing = format!("importing {}", file.display());
-    let Some(((ids, people), _)) = stream(&doing, file, |ids, people| (ids, people), &mut add)? else {
-        return Ok(None);
-    };
+    let Some(_) = stream.all(worker, &mut add)? else { return Ok(None) };
     refuse(&path, &leaks)?;
     Ok(Some(writing.finish(&ids, people)?))
 }
@@ -123,29 +146,102 @@ fn damaged(path: &Path, source: cassette::Fault) -> Fault {
     cassettes::Fault::Damaged { path: path.to_owned(), source }.into()
 }
 
-/// Reads a cassette exchange by exchange; none where that cannot be done.
-fn stream<T>(
-    doing: &str,
-    path: &Path,
-    begin: impl FnOnce(Ids, bool) -> T,
-    add: &mut dyn FnMut(&mut T, Entry) -> Result<(), Fault>,
-) -> Result<Option<(T, Digests)>, Fault> {
-    let read = |source: io::Error| cassettes::Fault::Io { path: path.to_owned(), what: "read", source };
-    let file = File::open(path).map_err(read)?;
-    let progress = Progress::of_bytes(doing, file.metadata().map_err(read)?.len());
-    let reading = || {
-        let (mut stream, ids) = Stream::open(file)?;
-        let mut made = begin(ids, stream.people());
-        while let Some(entry) = stream.next_entry()? {
-            add(&mut made, entry)?;
-            progress.at(stream.position());
+/// How much of a cassette a thread is given at once: enough that it is worth a thread.
+const PIECE: usize = 256 * 1024;
+
+/// The texts of some exchanges, one after another.
+struct Piece {
+    /// The number of the first one, counted from 1.
+    number: usize,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Piece {
+    /// Does something with each exchange, up to the first fault.
+    fn each<R>(&self, work: &mut impl FnMut(usize, Entry) -> Result<R, Fault>) -> (Vec<R>, Option<Stop>) {
+        let (mut done, mut from) = (Vec::with_capacity(self.ends.len()), 0);
+        for (number, end) in (self.number..).zip(&self.ends) {
+            let read = streaming::entry(&self.text[from..*end]).map_err(Stop::from);
+            match read.and_then(|entry| work(number, entry).map_err(Stop::from)) {
+                Ok(one) => done.push(one),
+                Err(stop) => return (done, Some(stop)),
+            }
+            from = *end;
         }
-        Ok((made, stream.finish()?))
-    };
-    match reading() {
+        (done, None)
+    }
+}
+
+/// The exchanges of a large cassette, read piece by piece.
+struct Exchanges<'a> {
+    path: &'a Path,
+    stream: Stream<File>,
+    progress: Progress,
+}
+
+impl<'a> Exchanges<'a> {
+    /// Reads up to the exchanges; none where they cannot be read piece by piece.
+    fn open(doing: &str, path: &'a Path) -> Result<Option<(Self, Ids)>, Fault> {
+        let read = |source| unreadable(path, source);
+        let file = File::open(path).map_err(read)?;
+        let progress = Progress::of_bytes(doing, file.metadata().map_err(read)?.len());
+        let opened = Stream::open(file).map(|(stream, ids)| (Self { path, stream, progress }, ids));
+        told(path, opened.map_err(Stop::from))
+    }
+
+    /// Whether the cassette claims to be pseudonymous.
+    fn people(&self) -> bool {
+        self.stream.people()
+    }
+
+    /// Has several threads work on the exchanges, and takes what comes of it in their order.
+    fn all<R: Send, F: FnMut(usize, Entry) -> Result<R, Fault> + Send>(
+        mut self,
+        worker: impl Fn() -> F,
+        add: &mut dyn FnMut(R) -> Result<(), Fault>,
+    ) -> Result<Option<Digests>, Fault> {
+        let mut number = 1;
+        let next = || {
+            let piece = self.piece(number)?;
+            number += piece.as_ref().map_or(0, |piece| piece.ends.len());
+            Ok(piece)
+        };
+        let worker = || {
+            let mut work = worker();
+            move |piece: Piece| piece.each(&mut work)
+        };
+        let take = |(done, stop): (Vec<R>, Option<Stop>)| {
+            done.into_iter().try_for_each(&mut *add)?;
+            stop.map_or(Ok(()), Err)
+        };
+        let outcome = workers::in_order(next, worker, take);
+        told(self.path, outcome.and_then(|()| self.stream.finish().map_err(Stop::from)))
+    }
+
+    /// The next exchanges, the first of which has this number; none after the last one.
+    fn piece(&mut self, number: usize) -> Result<Option<Piece>, Stop> {
+        let mut piece = Piece { number, text: Vec::with_capacity(PIECE + PIECE / 4), ends: Vec::new() };
+        while piece.text.len() < PIECE {
+            let Some(text) = self.stream.next_text()? else { break };
+            piece.text.extend_from_slice(text);
+            piece.ends.push(piece.text.len());
+        }
+        self.progress.at(self.stream.position());
+        Ok(Some(piece).filter(|piece| !piece.ends.is_empty()))
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Fault {
+    cassettes::Fault::Io { path: path.to_owned(), what: "read", source }.into()
+}
+
+/// What came of reading a cassette; none where it is not read piece by piece.
+fn told<T>(path: &Path, outcome: Result<T, Stop>) -> Result<Option<T>, Fault> {
+    match outcome {
         Ok(read) => Ok(Some(read)),
         Err(Stop::Here(streaming::Fault::Irregular)) => Ok(None),
-        Err(Stop::Here(streaming::Fault::Io(source))) => Err(read(source).into()),
+        Err(Stop::Here(streaming::Fault::Io(source))) => Err(unreadable(path, source)),
         Err(Stop::There(fault)) => Err(fault),
     }
 }

@@ -1,23 +1,21 @@
 //! A cassette is compiled, exchange by exchange: each one's answer, and where it is found.
 
-use super::cassette::{Cassette, Entry, Fault};
+use super::cassette::{Cassette, Fault};
 use super::echo::{self, Learnt};
-use super::exchange::Request;
 use super::id::Id;
-use super::ids::{self, Ids, Row};
-use super::index::{COMPARED, CREATES, HEARD, Index, LITERAL, NO_EXCHANGE, READS, TIMED, rows};
-use super::matching::{self, Address, Key, Reading, Rules, Shape};
+use super::ids::{self, Row};
+use super::index::{COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
+use super::matching::{Address, Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Played};
+use super::preparing::{Ground, Prepared, Preparer};
 use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
-use super::scribe;
 use super::script::Script;
 use super::shapes::Gathering;
-use super::template::Template;
 use super::values::Values;
-use super::walk;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 impl Index {
     /// Compiles a cassette; `mint` makes the ids that are derived.
@@ -34,10 +32,11 @@ impl Index {
     /// When an exchange cannot be used.
     pub fn compile(cassette: Cassette, rules: Rules, mint: Mint, done: impl Fn()) -> Result<Self, Fault> {
         let Cassette { ids, entries, people } = cassette;
-        let mut compiler = Compiler::new(ids, people, rules);
+        let ground = Arc::new(Ground::new(ids, people, rules));
+        let (mut preparer, mut compiler) = (Preparer::new(Arc::clone(&ground)), Compiler::new(ground));
         let mut held = Vec::new();
-        for entry in entries {
-            held.push(compiler.add(&entry)?);
+        for (number, entry) in (1..).zip(entries) {
+            held.push(compiler.add(preparer.prepare(&entry, number)?));
             done();
         }
         compiler.done(Exchanges::Held(held), mint)
@@ -47,9 +46,8 @@ impl Index {
 /// Compiles a cassette.
 #[derive(Debug)]
 pub struct Compiler {
-    ids: Ids,
+    ground: Arc<Ground>,
     literals: Values,
-    rules: Rules,
     minters: Vec<u32>,
     first_asked: Vec<u32>,
     shared: RowSet,
@@ -66,15 +64,14 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// A compiler for a cassette with these ids; `people` is whether it is pseudonymous.
+    /// A compiler for a cassette with this ground.
     #[must_use]
-    pub fn new(ids: Ids, people: bool, rules: Rules) -> Self {
+    pub fn new(ground: Arc<Ground>) -> Self {
         Self {
-            minters: vec![NO_EXCHANGE; ids.len()],
-            first_asked: vec![NO_EXCHANGE; ids.len()],
-            ids,
+            minters: vec![NO_EXCHANGE; ground.ids.len()],
+            first_asked: vec![NO_EXCHANGE; ground.ids.len()],
+            ground,
             literals: Values::default(),
-            rules: rules.for_people(people),
             shared: RowSet::default(),
             exact: Gathering::default(),
             loose: Gathering::default(),
@@ -88,54 +85,32 @@ impl Compiler {
         }
     }
 
-    /// The ids of the cassette.
-    #[must_use]
-    pub fn ids(&self) -> &Ids {
-        &self.ids
-    }
-
-    /// Whether the cassette is pseudonymous.
-    #[must_use]
-    pub fn people(&self) -> bool {
-        self.rules.ids().people
-    }
-
     /// Compiles the next exchange.
-    ///
-    /// # Errors
-    /// When it cannot be used.
-    pub fn add(&mut self, entry: &Entry) -> Result<Played, Fault> {
+    pub fn add(&mut self, prepared: Prepared) -> Played {
         let number = u32::try_from(self.traits.len()).expect("a cassette has fewer than 2^32 exchanges");
-        let read = scribe::read(entry, &self.ids, number as usize + 1)?;
-        let answer = read.script.recorded(&self.ids).body;
-        let request = scribe::tape_request(read.request, self.rules.secrets());
-        let reading = Reading::of(&request, &self.rules, &[self.ids.lexicon()]);
-        let mut script = read.script;
-        let asked = reading.exact().tokens.iter();
-        let asked = asked.filter_map(|token| Some((self.ids.find(&token.id)?, token.spelled.clone()))).collect();
-        script.respell(&self.ids, &asked);
-        let [exact, loose] = [reading.exact(), reading.loose()].map(|shape| self.filling(shape));
+        let Prepared { mut script, mut marks, compared, varying, answer, stated, .. } = prepared;
+        let exact = self.filling(&prepared.filling);
+        let loose = &exact[..compared];
         self.note_origins(number, &exact, &script);
-        for row in read.rows.into_iter().chain(script.rows()) {
+        for row in prepared.named.into_iter().chain(script.rows()) {
             self.seen.insert(row);
             self.named.insert(row);
         }
-        self.exact.add(reading.exact().key, &exact);
-        self.loose.add(reading.loose().key, &loose);
-        self.note_shared(&loose, &script);
-        let marks = self.file(&request, number);
-        let echoes = self.learnt.echoes(&answer, &reading.varying, |text| template(&self.ids, text));
-        script.echo(echoes, &self.ids);
-        let stated = echo::stated(&request, &answer, &reading.varying);
-        self.learnt.note(&stated, number);
-        let stated = echo::with_ids(stated, |text| template(&self.ids, text));
-        let creates = if request.method == "POST" && script.status() == 201 { CREATES } else { 0 };
-        let reads = if matches!(request.method.as_str(), "GET" | "HEAD") { READS } else { 0 };
-        let timed = if entry.took.is_some() { TIMED } else { 0 };
-        self.traits.push(creates | reads | timed);
-        let request = serde_json::to_vec(&entry.request).expect("an entry prints to memory");
-        let (loose_key, varying) = (reading.loose().key, reading.varying);
-        Ok(Played { took: entry.took, marks, script, stated, loose_key, loose_filling: loose, varying, request })
+        self.exact.add(prepared.exact, &exact);
+        self.loose.add(prepared.loose, loose);
+        self.note_shared(loose, &script);
+        if !self.file(&prepared.address, number) {
+            marks = Box::default();
+        }
+        self.used.extend(prepared.used);
+        let shown = || prepared.shown.unwrap_or_else(|| echo::shown(&answer));
+        let echoes = self.learnt.echoes(&answer, &varying, shown, |text| self.ground.template(text));
+        script.echo(echoes, &self.ground.ids);
+        self.learnt.note(prepared.states, number);
+        self.traits.push(prepared.traits);
+        let (loose_key, loose_filling) = (prepared.loose, loose.to_vec());
+        let (took, request) = (prepared.took, prepared.request);
+        Played { took, marks, script, stated, loose_key, loose_filling, varying, request }
     }
 
     /// The index of all that were compiled; `mint` makes the ids that are derived.
@@ -147,15 +122,16 @@ impl Compiler {
             *traits |= if self.learnt.is_heard(exchange) { HEARD } else { 0 };
         }
         drop(std::mem::take(&mut self.learnt));
-        if let Some(unused) = (0..).take(self.ids.len()).find(|row| !self.named.contains(*row)) {
-            return Err(ids::Fault::Unused(self.ids.placeholder(unused)).into());
+        let Ground { ids, rules } = Arc::unwrap_or_clone(self.ground);
+        if let Some(unused) = (0..).take(ids.len()).find(|row| !self.named.contains(*row)) {
+            return Err(ids::Fault::Unused(ids.placeholder(unused)).into());
         }
         self.literals.shrink();
         Ok(Index {
-            ids: self.ids,
+            ids,
             literals: self.literals,
             mint,
-            rules: self.rules,
+            rules,
             exchanges,
             traits: self.traits,
             minters: self.minters,
@@ -170,12 +146,15 @@ impl Compiler {
         })
     }
 
-    /// What fills the blanks of a shape.
-    fn filling(&mut self, shape: Shape<'_>) -> Vec<u32> {
-        let Self { ids, literals, .. } = self;
-        let literal = |id: &Id| LITERAL | literals.find(id).unwrap_or_else(|| added(literals.add(&id.to_string())));
-        let mut literal = literal;
-        shape.tokens.iter().map(|token| ids.find(&token.id).unwrap_or_else(|| literal(&token.id))).collect()
+    /// What fills the blanks of a shape, as numbers.
+    fn filling(&mut self, slots: &[Slot]) -> Vec<u32> {
+        let literals = &mut self.literals;
+        let mut literal = |id: &Id| LITERAL | literals.find(id).unwrap_or_else(|| added(literals.add(&id.to_string())));
+        let number = |slot: &Slot| match slot {
+            Slot::Id(row) => *row,
+            Slot::Literal(id) => literal(id),
+        };
+        slots.iter().map(number).collect()
     }
 
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
@@ -217,36 +196,19 @@ impl Compiler {
         can
     }
 
-    /// Files an exchange under its address, and tells by what misses see how near it is.
-    fn file(&mut self, request: &Request, number: u32) -> Box<[u32]> {
-        let applied = self.rules.applied(request);
-        let mut leaves = walk::leaves(request, &applied.view);
-        let address = Address::of(&leaves);
+    /// Files an exchange under its address, and tells whether it is among those of its route that a miss compares.
+    fn file(&mut self, address: &Address, number: u32) -> bool {
         let file = |addresses: &mut BTreeMap<Key, Vec<u32>>, key| {
             let filed = addresses.entry(key).or_default();
             let first = filed.len() < COMPARED;
             filed.extend(first.then_some(number));
             first
         };
-        let marks = file(&mut self.routes, address.route);
         file(&mut self.paths, address.names);
-        for (rule, own) in &applied.own {
-            let covered = leaves.iter().filter_map(|leaf| own.names(&leaf.place));
-            self.used.extend(covered.chain([String::new()]).map(|place| (*rule, place)));
-        }
-        leaves.retain(|leaf| applied.ignores(&leaf.place).is_none());
-        if marks { matching::marks(&leaves, &self.rules, &[self.ids.lexicon()]) } else { Box::default() }
+        file(&mut self.routes, address.route)
     }
 }
 
 fn added(number: Result<u32, u32>) -> u32 {
     number.unwrap_or_else(|same| same)
-}
-
-/// A text of the recording, with slots for its ids.
-fn template(ids: &Ids, text: &str) -> Template<Row> {
-    if let Some(row) = ids.find(&Id::of(text)) {
-        return Template::of_id(row);
-    }
-    Template::parse(&ids.to_tape(text), |placeholder| ids.row(placeholder)).expect("what was written is read")
 }

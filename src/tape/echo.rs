@@ -11,6 +11,7 @@ use super::template::Template;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
@@ -45,15 +46,21 @@ pub struct Fact<I> {
 
 impl<I> Fact<I> {
     fn key(&self, id: &str) -> Key {
-        let mut hasher = blake3::Hasher::new();
-        // In GUIDs the case says nothing.
-        let has_guid = guid::tokens(id).next().is_some();
-        let id = if has_guid { id.to_ascii_lowercase() } else { id.to_owned() };
-        for part in [&id, &self.name, &self.recorded] {
-            hasher.update(&part.len().to_le_bytes()).update(part.as_bytes());
-        }
-        Key::of(&hasher)
+        key(id, &self.name, &self.recorded)
     }
+}
+
+/// The key of what was said of an entity.
+fn key(id: &str, name: &str, said: &str) -> Key {
+    // In GUIDs the case says nothing.
+    let has_guid = guid::tokens(id).next().is_some();
+    let id = if has_guid { Cow::Owned(id.to_ascii_lowercase()) } else { Cow::Borrowed(id) };
+    let mut text = Vec::with_capacity(128);
+    for part in [&id, name, said] {
+        text.extend_from_slice(&part.len().to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    Key::of(blake3::Hasher::new().update(&text))
 }
 
 /// What an exchange lets later answers repeat: places of its request, and the fact that each one states.
@@ -87,9 +94,9 @@ pub(super) struct Learnt {
 
 impl Learnt {
     /// Notes what an exchange stated.
-    pub(super) fn note(&mut self, stated: &Stated<String>, exchange: u32) {
-        for (_, fact) in stated {
-            self.stated.entry(fact.key(&fact.id)).or_default().push(exchange);
+    pub(super) fn note(&mut self, stated: Vec<Key>, exchange: u32) {
+        for key in stated {
+            self.stated.entry(key).or_default().push(exchange);
         }
     }
 
@@ -98,11 +105,13 @@ impl Learnt {
         self.heard.contains(&exchange)
     }
 
-    /// Where an answer repeats what its own request said at ignored places, or an earlier one.
+    /// Where an answer, which has the values that `shown` tells, repeats what its own request said at ignored places, or an
+    /// earlier one.
     pub(super) fn echoes(
         &mut self,
         answer: &[u8],
         own: &[Varying],
+        shown: impl FnOnce() -> Vec<Shown>,
         template: impl Fn(&str) -> Template<Row>,
     ) -> Vec<(Range<usize>, Echo)> {
         let mut echoes = Vec::new();
@@ -116,18 +125,17 @@ impl Learnt {
             let Some(name) = member(&own.place) else { continue };
             sources.entry((name, own.literal.clone())).or_default().push_back(&own.place);
         }
-        for shown in members(text) {
+        for shown in shown() {
             let source = sources.get_mut(&(shown.name.clone(), shown.literal.clone()));
             let source = if let Some(places) = source.filter(|places| !places.is_empty()) {
                 let place = places[0];
                 places.rotate_left(1);
                 Source::Own(place.clone())
             } else {
-                let Some(id) = &shown.entity else { continue };
-                let fact = Fact { id: template(id), name: shown.name, recorded: shown.literal };
-                let Some(exchanges) = self.stated.get(&fact.key(id)) else { continue };
+                let Some((id, key)) = &shown.entity else { continue };
+                let Some(exchanges) = self.stated.get(key) else { continue };
                 self.heard.extend(exchanges);
-                Source::Earlier(fact)
+                Source::Earlier(Fact { id: template(id), name: shown.name, recorded: shown.literal })
             };
             echoes.push((shown.range.clone(), Echo { recorded: text[shown.range].to_owned(), source }));
         }
@@ -185,13 +193,24 @@ pub(super) fn with_ids(stated: Stated<String>, template: impl Fn(&str) -> Templa
 }
 
 /// A value in a JSON text that holds no other.
-struct Shown {
-    /// The `id` of the object that it is a member of.
-    entity: Option<String>,
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// The `id` of the object that it is a member of, and the key of what it says of that.
+    entity: Option<(String, Key)>,
     name: String,
     range: Range<usize>,
     /// The value, as JSON writes it.
     literal: String,
+}
+
+/// What an answer shows.
+pub(super) fn shown(answer: &[u8]) -> Vec<Shown> {
+    std::str::from_utf8(answer).map(members).unwrap_or_default()
+}
+
+/// The keys of statements.
+pub(super) fn keys(stated: &Stated<String>) -> Vec<Key> {
+    stated.iter().map(|(_, fact)| fact.key(&fact.id)).collect()
 }
 
 /// The members of all objects of a JSON text, in the order of the text.
@@ -208,9 +227,10 @@ fn members(text: &str) -> Vec<Shown> {
             for (name, value) in members {
                 if value.get().starts_with(['{', '[']) {
                     walk(value.get(), at(value), depth + 1, shown);
-                } else if let Ok(literal) = serde_json::from_str::<Value>(value.get()) {
+                } else if let Some(literal) = literal(value.get()) {
                     let range = at(value)..at(value) + value.get().len();
-                    shown.push(Shown { entity: entity.clone(), name, range, literal: literal.to_string() });
+                    let entity = entity.as_ref().map(|id| (id.clone(), key(id, &name, &literal)));
+                    shown.push(Shown { entity, name, range, literal });
                 }
             }
         }
@@ -220,6 +240,16 @@ fn members(text: &str) -> Vec<Shown> {
     walk(json, text.len() - json.len(), 0, &mut shown);
     shown.sort_unstable_by_key(|shown| shown.range.start);
     shown
+}
+
+/// A value that holds no other, as JSON writes it.
+fn literal(raw: &str) -> Option<String> {
+    // Numbers and escapes can be written in more ways than one.
+    let plain = raw.starts_with(['"', 't', 'f', 'n']) && memchr::memchr(b'\\', raw.as_bytes()).is_none();
+    if plain {
+        return Some(raw.to_owned());
+    }
+    serde_json::from_str::<Value>(raw).ok().map(|value| value.to_string())
 }
 
 /// The name of the member at a place of a JSON body.
@@ -242,7 +272,7 @@ mod tests {
     }
 
     fn found<'a>(answer: &'a str, own: &[Varying]) -> Vec<&'a str> {
-        let echoes = Learnt::default().echoes(answer.as_bytes(), own, plain);
+        let echoes = Learnt::default().echoes(answer.as_bytes(), own, || members(answer), plain);
         echoes.into_iter().map(|(range, _)| &answer[..range.end]).collect()
     }
 
@@ -252,6 +282,15 @@ mod tests {
         let answer = "\u{feff} {\"at\":\"\\u00741\", \"n\" : 1,\"created\":\"t1\",\"deep\":[{\"n\":12,\"at\":\"t1\"}]}";
         let ends: Vec<&str> = found(answer, &own).iter().map(|text| text.rsplit(['{', ',']).next().unwrap()).collect();
         assert_eq!(ends, [r#""at":"\u00741""#, r#" "n" : 1"#, r#""at":"t1""#]);
+    }
+
+    #[test]
+    fn a_value_is_told_as_json_writes_it() {
+        for raw in [r#""a""#, r#""\u0061\n""#, r#""é\"""#, "1.50", "1E5", "-0", "true", "false", "null"] {
+            let value: Value = serde_json::from_str(raw).unwrap();
+            assert_eq!(literal(raw), Some(value.to_string()));
+        }
+        assert_eq!([r#""\ud800""#, "1."].map(literal), [None, None]);
     }
 
     #[test]
@@ -273,11 +312,11 @@ mod tests {
     fn an_entity_is_told_by_the_answer_or_else_by_the_address() {
         let said = [varying("/at", r#""t1""#)];
         let mut learnt = Learnt::default();
-        learnt.note(&stated(&request("POST /beta/users"), br#"{"id":"new.user"}"#, &said), 0);
-        learnt.note(&stated(&request("PATCH /beta/users/old.user"), b"", &said), 1);
-        learnt.note(&stated(&request("POST /beta/users"), b"", &said), 2);
+        learnt.note(keys(&stated(&request("POST /beta/users"), br#"{"id":"new.user"}"#, &said)), 0);
+        learnt.note(keys(&stated(&request("PATCH /beta/users/old.user"), b"", &said)), 1);
+        learnt.note(keys(&stated(&request("POST /beta/users"), b"", &said)), 2);
         let list = r#"{"value":[{"id":"new.user","at":"t1"},{"id":"old.user","at":"t1"},{"id":"x","at":"t1"}]}"#;
-        assert_eq!(learnt.echoes(list.as_bytes(), &[], plain).len(), 2);
+        assert_eq!(learnt.echoes(list.as_bytes(), &[], || members(list), plain).len(), 2);
         assert_eq!([0, 1, 2].map(|exchange| learnt.is_heard(exchange)), [true, true, false]);
     }
 

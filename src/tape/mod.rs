@@ -38,6 +38,7 @@ mod person_places;
 pub mod place;
 pub mod played;
 pub mod playing;
+pub mod preparing;
 pub mod reading_cache;
 pub mod redact;
 pub mod renaming;

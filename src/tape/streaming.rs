@@ -94,6 +94,14 @@ impl<R: Read> Stream<R> {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
+        self.next_text()?.map(entry).transpose()
+    }
+
+    /// The text of the next exchange; none after the last one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn next_text(&mut self) -> Result<Option<&[u8]>, Fault> {
         let next = self.text.peek()?;
         if next == Some(b']') {
             return Ok(None);
@@ -101,7 +109,7 @@ impl<R: Read> Stream<R> {
         if !std::mem::take(&mut self.first) {
             self.text.expect(b',')?;
         }
-        self.text.parsed().map(Some)
+        self.text.value().map(Some)
     }
 
     /// Reads on to the end, after the last exchange.
@@ -114,6 +122,14 @@ impl<R: Read> Stream<R> {
         regular(self.text.peek()?.is_none())?;
         Ok(self.text.digests())
     }
+}
+
+/// An exchange by its text.
+///
+/// # Errors
+/// When it is none.
+pub fn entry(text: &[u8]) -> Result<Entry, Fault> {
+    serde_json::from_slice(text).map_err(|_| Fault::Irregular)
 }
 
 fn regular(is: bool) -> Result<(), Fault> {
@@ -195,6 +211,11 @@ impl<R: Read> Text<R> {
     }
 
     fn parsed<T: for<'de> serde::Deserialize<'de>>(&mut self) -> Result<T, Fault> {
+        serde_json::from_slice(self.value()?).map_err(|_| Fault::Irregular)
+    }
+
+    /// The text of the next value.
+    fn value(&mut self) -> Result<&[u8], Fault> {
         self.peek()?;
         let mut scan = Scan::default();
         while !scan.goes_on(&self.held[self.at..]) {
@@ -204,10 +225,9 @@ impl<R: Read> Text<R> {
                 break;
             }
         }
-        let value = &self.held[self.at..self.at + scan.length];
-        let parsed = serde_json::from_slice(value).map_err(|_| Fault::Irregular)?;
+        let from = self.at;
         self.at += scan.length;
-        Ok(parsed)
+        Ok(&self.held[from..self.at])
     }
 
     fn ids(&mut self) -> Result<Ids, Fault> {

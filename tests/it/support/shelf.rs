@@ -6,6 +6,7 @@ use graphdeck::tape::index::Index;
 use graphdeck::tape::matching::Rules;
 use graphdeck::tape::mint::Mint;
 use graphdeck::tape::played::{Exchanges, Kept, Shelf};
+use graphdeck::tape::preparing::{Ground, Preparer};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -31,11 +32,14 @@ impl Shelf for Bytes {
 
 /// The index of a cassette, as the next run has it, and the bytes of its exchanges.
 pub fn read_again(cassette: &Cassette, rules: &Rules, mint: &Mint) -> (Index, Bytes) {
-    let mut compiler = Compiler::new(cassette.ids.clone(), cassette.people, rules.clone());
+    let ground = Arc::new(Ground::new(cassette.ids.clone(), cassette.people, rules.clone()));
+    // As two threads would have it.
+    let mut preparers = [(); 2].map(|()| Preparer::new(Arc::clone(&ground)));
+    let mut compiler = Compiler::new(ground);
     let (shelf, mut from) = (Bytes::default(), vec![0]);
-    for entry in &cassette.entries {
+    for (number, entry) in (1..).zip(&cassette.entries) {
         let mut bytes = shelf.0.lock().unwrap();
-        bytes.extend(compiler.add(entry).unwrap().packed());
+        bytes.extend(compiler.add(preparers[number % 2].prepare(entry, number).unwrap()).packed());
         from.push(bytes.len() as u64);
     }
     let kept = Exchanges::Kept(Kept::new(Box::new(shelf.clone()), from));

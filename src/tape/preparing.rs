@@ -1,0 +1,182 @@
+//! What can be said of a recorded exchange by itself, so that many can be prepared at once.
+
+use super::cassette::{Entry, Fault};
+use super::echo::{self, Shown, Stated};
+use super::exchange::Request;
+use super::id::Id;
+use super::ids::{Ids, Row};
+use super::index::{COMPARED, CREATES, READS, Slot, TIMED};
+use super::matching::{self, Address, Key, Reading, Rules, Varying};
+use super::scribe;
+use super::script::Script;
+use super::template::Template;
+use super::walk;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What the exchanges of a cassette are compiled by: its ids, and the rules by which its requests are read.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    pub(super) ids: Ids,
+    pub(super) rules: Rules,
+}
+
+impl Ground {
+    /// The ground of a cassette with these ids; `people` is whether it is pseudonymous.
+    #[must_use]
+    pub fn new(ids: Ids, people: bool, rules: Rules) -> Self {
+        Self { ids, rules: rules.for_people(people) }
+    }
+
+    /// The ids of the cassette.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    /// Whether the cassette is pseudonymous.
+    #[must_use]
+    pub fn people(&self) -> bool {
+        self.rules.ids().people
+    }
+
+    /// A text of the recording, with slots for its ids.
+    pub(super) fn template(&self, text: &str) -> Template<Row> {
+        if let Some(row) = self.ids.find(&Id::of(text)) {
+            return Template::of_id(row);
+        }
+        let text = self.ids.to_tape(text);
+        Template::parse(&text, |placeholder| self.ids.row(placeholder)).expect("what was written is read")
+    }
+}
+
+/// An exchange that only its place among the others is still to be found for.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) script: Script,
+    pub(super) took: Option<u64>,
+    /// The ids that placeholders of its request name.
+    pub(super) named: Vec<Row>,
+    pub(super) exact: Key,
+    pub(super) loose: Key,
+    /// What fills the blanks of its exact shape, and how many of them are the loose one's.
+    pub(super) filling: Vec<Slot>,
+    pub(super) compared: usize,
+    pub(super) varying: Vec<Varying>,
+    pub(super) traits: u8,
+    pub(super) address: Address,
+    pub(super) marks: Box<[u32]>,
+    /// Which rules of the user's own have something in it, and where, as far as that was not told before.
+    pub(super) used: Vec<(usize, String)>,
+    pub(super) answer: Bytes,
+    /// The values that its answer shows, where they are known to be of use.
+    pub(super) shown: Option<Vec<Shown>>,
+    pub(super) states: Vec<Key>,
+    pub(super) stated: Stated<Template<Row>>,
+    pub(super) request: Vec<u8>,
+}
+
+/// Prepares exchanges of a cassette in recorded order, all or some of them.
+#[derive(Debug)]
+pub struct Preparer {
+    ground: Arc<Ground>,
+    /// How many exchanges of each route there were: who had so many that none is compared any more is past those that are.
+    routes: BTreeMap<Key, usize>,
+    used: BTreeSet<(usize, String)>,
+    /// Whether an exchange stated what a later one may repeat.
+    stated: bool,
+}
+
+impl Preparer {
+    /// Prepares exchanges of a cassette with this ground.
+    #[must_use]
+    pub fn new(ground: Arc<Ground>) -> Self {
+        Self { ground, routes: BTreeMap::new(), used: BTreeSet::new(), stated: false }
+    }
+
+    /// Prepares an exchange; `number`, counted from 1, is what an error calls it.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn prepare(&mut self, entry: &Entry, number: usize) -> Result<Prepared, Fault> {
+        let ground = Arc::clone(&self.ground);
+        let Ground { ids, rules } = &*ground;
+        let read = scribe::read(entry, ids, number)?;
+        let answer = read.script.recorded(ids).body;
+        let request = scribe::tape_request(read.request, rules.secrets());
+        let reading = Reading::of(&request, rules, &[ids.lexicon()]);
+        let filling = slots(&reading, ids);
+        let mut script = read.script;
+        script.respell(ids, &asked(&reading, &filling));
+        let (address, marks, used) = self.file(&request);
+        let stated = echo::stated(&request, &answer, &reading.varying);
+        self.stated |= !stated.is_empty();
+        let shown = (self.stated || !reading.varying.is_empty()).then(|| echo::shown(&answer));
+        let compared = reading.loose().tokens.len();
+        Ok(Prepared {
+            traits: traits(&request, &script, entry),
+            script,
+            took: entry.took,
+            named: read.rows,
+            exact: reading.exact().key,
+            loose: reading.loose().key,
+            filling,
+            compared,
+            varying: reading.varying,
+            address,
+            marks,
+            used,
+            answer,
+            shown,
+            states: echo::keys(&stated),
+            stated: echo::with_ids(stated, |text| ground.template(text)),
+            request: serde_json::to_vec(&entry.request).expect("an entry prints to memory"),
+        })
+    }
+
+    /// The address of an exchange, by what misses see how near it is, and which rules of the user's own it is the first
+    /// to show something of.
+    fn file(&mut self, request: &Request) -> (Address, Box<[u32]>, Vec<(usize, String)>) {
+        let Ground { ids, rules } = &*self.ground;
+        let applied = rules.applied(request);
+        let mut leaves = walk::leaves(request, &applied.view);
+        let address = Address::of(&leaves);
+        let mut used = Vec::new();
+        for (rule, own) in &applied.own {
+            let covered = leaves.iter().filter_map(|leaf| own.names(&leaf.place));
+            used.extend(covered.chain([String::new()]).map(|place| (*rule, place)));
+        }
+        used.retain(|one| !self.used.contains(one));
+        self.used.extend(used.iter().cloned());
+        leaves.retain(|leaf| applied.ignores(&leaf.place).is_none());
+        let filed = self.routes.entry(address.route).or_default();
+        *filed += 1;
+        let near = *filed <= COMPARED;
+        let marks = if near { matching::marks(&leaves, rules, &[ids.lexicon()]) } else { Box::default() };
+        (address, marks, used)
+    }
+}
+
+/// What fills the blanks of a request's exact shape.
+fn slots(reading: &Reading, ids: &Ids) -> Vec<Slot> {
+    let slot = |id: &Id| ids.find(id).map_or_else(|| Slot::Literal(id.clone()), Slot::Id);
+    reading.exact().tokens.iter().map(|token| slot(&token.id)).collect()
+}
+
+/// How a request spelled the ids in it.
+fn asked(reading: &Reading, filling: &[Slot]) -> HashMap<Row, String> {
+    let tokens = reading.exact().tokens.iter().zip(filling);
+    let spelled = tokens.filter_map(|(token, slot)| match slot {
+        Slot::Id(row) => Some((*row, token.spelled.clone())),
+        Slot::Literal(_) => None,
+    });
+    spelled.collect()
+}
+
+fn traits(request: &Request, script: &Script, entry: &Entry) -> u8 {
+    let creates = if request.method == "POST" && script.status() == 201 { CREATES } else { 0 };
+    let reads = if matches!(request.method.as_str(), "GET" | "HEAD") { READS } else { 0 };
+    let timed = if entry.took.is_some() { TIMED } else { 0 };
+    creates | reads | timed
+}
