@@ -146,6 +146,7 @@
 //!   playing.rs           a request answered: chosen, bound, spoken
 //!   speaking.rs          the value of every id in an answer
 //!   echo.rs              ignored places that an answer repeats
+//!   statements.rs        what requests of a cassette stated
 //!   mint.rs              sealed ids: derived GUIDs that say what they stand for
 //!   miss.rs              why nothing answers
 //!   differences.rs       where a request differs from a recorded one

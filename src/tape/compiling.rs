@@ -1,7 +1,7 @@
 //! A cassette is compiled, exchange by exchange: each one's answer, and where it is found.
 
 use super::cassette::{Cassette, Fault};
-use super::echo::{self, Learnt};
+use super::echo;
 use super::id::Id;
 use super::ids::{self, Row};
 use super::index::{COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
@@ -13,6 +13,7 @@ use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
 use super::script::Script;
 use super::shapes::Gathering;
+use super::statements::Statements;
 use super::values::Values;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -60,7 +61,7 @@ pub struct Compiler {
     /// The ids that an exchange has shown so far, and those of them that placeholders name.
     seen: RowSet,
     named: RowSet,
-    learnt: Learnt,
+    learnt: Statements,
 }
 
 impl Compiler {
@@ -81,7 +82,7 @@ impl Compiler {
             used: BTreeSet::new(),
             seen: RowSet::default(),
             named: RowSet::default(),
-            learnt: Learnt::default(),
+            learnt: Statements::default(),
         }
     }
 
@@ -104,7 +105,7 @@ impl Compiler {
         }
         self.used.extend(prepared.used);
         let shown = || prepared.shown.unwrap_or_else(|| echo::shown(&answer));
-        let echoes = self.learnt.echoes(&answer, &varying, shown, |text| self.ground.template(text));
+        let echoes = echo::echoes(&mut self.learnt, &answer, &varying, shown, |text| self.ground.template(text));
         script.echo(echoes, &self.ground.ids);
         self.learnt.note(prepared.states, number);
         self.traits.push(prepared.traits);

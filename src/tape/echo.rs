@@ -7,12 +7,13 @@ use super::guid;
 use super::ids::Row;
 use super::matching::{Key, Varying};
 use super::place::{self, Place};
+use super::statements::Statements;
 use super::template::Template;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 
 /// How deep members of an answer are looked for.
@@ -83,64 +84,42 @@ pub(super) fn stated(request: &Request, answer: &[u8], varying: &[Varying]) -> S
     said.into_iter().map(|(name, said)| (said.place, Fact { id: id.clone(), name, recorded: said.literal })).collect()
 }
 
-/// What is known, while a cassette is made ready, of what its requests said.
-#[derive(Debug, Default)]
-pub(super) struct Learnt {
-    /// For each fact the exchanges that stated it.
-    stated: HashMap<Key, Vec<u32>>,
-    /// The exchanges that stated what a later answer repeats.
-    heard: HashSet<u32>,
-}
-
-impl Learnt {
-    /// Notes what an exchange stated.
-    pub(super) fn note(&mut self, stated: Vec<Key>, exchange: u32) {
-        for key in stated {
-            self.stated.entry(key).or_default().push(exchange);
-        }
+/// Where an answer, which has the values that `shown` tells, repeats what its own request said at ignored places, or an
+/// earlier one.
+pub(super) fn echoes(
+    learnt: &mut Statements,
+    answer: &[u8],
+    own: &[Varying],
+    shown: impl FnOnce() -> Vec<Shown>,
+    template: impl Fn(&str) -> Template<Row>,
+) -> Vec<(Range<usize>, Echo)> {
+    let mut echoes = Vec::new();
+    let Ok(text) = std::str::from_utf8(answer) else { return echoes };
+    if own.is_empty() && learnt.is_empty() {
+        return echoes;
     }
-
-    /// Whether a later answer repeats what an exchange stated.
-    pub(super) fn is_heard(&self, exchange: u32) -> bool {
-        self.heard.contains(&exchange)
+    // Of several that said the same, each is repeated once, in their order, before the first is again.
+    let mut sources: HashMap<(String, String), VecDeque<&Place>> = HashMap::new();
+    for own in own {
+        let Some(name) = member(&own.place) else { continue };
+        sources.entry((name, own.literal.clone())).or_default().push_back(&own.place);
     }
-
-    /// Where an answer, which has the values that `shown` tells, repeats what its own request said at ignored places, or an
-    /// earlier one.
-    pub(super) fn echoes(
-        &mut self,
-        answer: &[u8],
-        own: &[Varying],
-        shown: impl FnOnce() -> Vec<Shown>,
-        template: impl Fn(&str) -> Template<Row>,
-    ) -> Vec<(Range<usize>, Echo)> {
-        let mut echoes = Vec::new();
-        let Ok(text) = std::str::from_utf8(answer) else { return echoes };
-        if own.is_empty() && self.stated.is_empty() {
-            return echoes;
-        }
-        // Of several that said the same, each is repeated once, in their order, before the first is again.
-        let mut sources: HashMap<(String, String), VecDeque<&Place>> = HashMap::new();
-        for own in own {
-            let Some(name) = member(&own.place) else { continue };
-            sources.entry((name, own.literal.clone())).or_default().push_back(&own.place);
-        }
-        for shown in shown() {
-            let source = sources.get_mut(&(shown.name.clone(), shown.literal.clone()));
-            let source = if let Some(places) = source.filter(|places| !places.is_empty()) {
-                let place = places[0];
-                places.rotate_left(1);
-                Source::Own(place.clone())
-            } else {
-                let Some((id, key)) = &shown.entity else { continue };
-                let Some(exchanges) = self.stated.get(key) else { continue };
-                self.heard.extend(exchanges);
-                Source::Earlier(Fact { id: template(id), name: shown.name, recorded: shown.literal })
-            };
-            echoes.push((shown.range.clone(), Echo { recorded: text[shown.range].to_owned(), source }));
-        }
-        echoes
+    for shown in shown() {
+        let source = sources.get_mut(&(shown.name.clone(), shown.literal.clone()));
+        let source = if let Some(places) = source.filter(|places| !places.is_empty()) {
+            let place = places[0];
+            places.rotate_left(1);
+            Source::Own(place.clone())
+        } else {
+            let Some((id, key)) = &shown.entity else { continue };
+            if !learnt.hear(*key) {
+                continue;
+            }
+            Source::Earlier(Fact { id: template(id), name: shown.name, recorded: shown.literal })
+        };
+        echoes.push((shown.range.clone(), Echo { recorded: text[shown.range].to_owned(), source }));
     }
+    echoes
 }
 
 /// What live requests said of entities at ignored places, for the answers that show these later.
@@ -272,8 +251,8 @@ mod tests {
     }
 
     fn found<'a>(answer: &'a str, own: &[Varying]) -> Vec<&'a str> {
-        let echoes = Learnt::default().echoes(answer.as_bytes(), own, || members(answer), plain);
-        echoes.into_iter().map(|(range, _)| &answer[..range.end]).collect()
+        let found = echoes(&mut Statements::default(), answer.as_bytes(), own, || members(answer), plain);
+        found.into_iter().map(|(range, _)| &answer[..range.end]).collect()
     }
 
     #[test]
@@ -311,12 +290,12 @@ mod tests {
     #[test]
     fn an_entity_is_told_by_the_answer_or_else_by_the_address() {
         let said = [varying("/at", r#""t1""#)];
-        let mut learnt = Learnt::default();
+        let mut learnt = Statements::default();
         learnt.note(keys(&stated(&request("POST /beta/users"), br#"{"id":"new.user"}"#, &said)), 0);
         learnt.note(keys(&stated(&request("PATCH /beta/users/old.user"), b"", &said)), 1);
         learnt.note(keys(&stated(&request("POST /beta/users"), b"", &said)), 2);
         let list = r#"{"value":[{"id":"new.user","at":"t1"},{"id":"old.user","at":"t1"},{"id":"x","at":"t1"}]}"#;
-        assert_eq!(learnt.echoes(list.as_bytes(), &[], || members(list), plain).len(), 2);
+        assert_eq!(echoes(&mut learnt, list.as_bytes(), &[], || members(list), plain).len(), 2);
         assert_eq!([0, 1, 2].map(|exchange| learnt.is_heard(exchange)), [true, true, false]);
     }
 

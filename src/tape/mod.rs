@@ -58,6 +58,7 @@ mod skeleton;
 pub mod speaking;
 pub mod spelling;
 pub mod stand_ins;
+mod statements;
 pub mod streaming;
 pub mod surroundings;
 pub mod template;

@@ -186,11 +186,13 @@ fn sorted(kinds: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
     (from, order)
 }
 
-fn number(count: usize) -> u32 {
+/// The number of one among so many.
+pub(super) fn number(count: usize) -> u32 {
     u32::try_from(count).ok().filter(|count| *count < MANY).expect("a cassette has fewer than 2^31 exchanges and ids")
 }
 
-fn hash(key: Key) -> u64 {
+/// The hash by which a key is found.
+pub(super) fn hash(key: Key) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = key.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
