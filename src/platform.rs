@@ -194,7 +194,9 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files, read_at};
+pub use system::{
+    exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files, read_at, write_at,
+};
 
 #[cfg(unix)]
 mod system {
@@ -221,6 +223,14 @@ mod system {
     /// When there are fewer bytes, or the system refuses.
     pub fn read_at(file: &std::fs::File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+    }
+
+    /// Writes to a place in a file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_at(file: &std::fs::File, at: u64, bytes: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
     }
 
     /// Raises how many files this process may have open at once, connections among them, to what its user may have.
@@ -298,6 +308,21 @@ mod system {
             match std::os::windows::fs::FileExt::seek_read(file, &mut bytes[read..], at + read as u64)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 more => read += more,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to a place in a file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_at(file: &std::fs::File, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match std::os::windows::fs::FileExt::seek_write(file, &bytes[written..], at + written as u64)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                more => written += more,
             }
         }
         Ok(())
