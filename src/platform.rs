@@ -125,6 +125,9 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
     sync_dir(dir)
 }
 
+/// What a system caches of a file at least.
+const PAGE: usize = 4096;
+
 /// Writes a file that only its owner can read (0600; on Windows the folder's rights hold), unless there is one; whether
 /// it did.
 ///
@@ -133,7 +136,9 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
 pub fn new_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
     let dir = parent(path);
     let mut fresh = temporary_file(dir, true)?;
-    fresh.write_all(content)?;
+    // What is written in one go is cached in one go as well: Linux would then count all of it as written anew, and slow its
+    // writer down for it, when one sector of it is.
+    content.chunks(PAGE).try_for_each(|page| fresh.write_all(page))?;
     fresh.as_file().sync_all()?;
     match fresh.persist_noclobber(path) {
         Ok(_) => sync_dir(dir).map(|()| true),

@@ -8,7 +8,7 @@ use super::rows::Row;
 use super::takes::Fault;
 use std::path::{Path, PathBuf};
 
-/// How many bytes are handed to the engine together, so that it seldom flushes, and there is room meanwhile.
+/// How many bytes are handed to the engine together: enough that it seldom syncs, and there is room for others meanwhile.
 const PART: usize = CAPACITY / 4;
 
 /// The log of a store with what is not in the engine.
@@ -18,9 +18,8 @@ pub(super) struct Backlog {
     /// None until there is something to be written.
     log: Option<Log>,
     filler: Filler,
-    /// What the engine does not have, but for what is being put there.
-    rows: Vec<Row>,
-    bytes: usize,
+    /// What the engine does not have, but for what is being put there; packed.
+    rows: Vec<u8>,
     /// Up to where `rows` go.
     newest: Option<Mark>,
     /// Up to where what is being put into the engine goes.
@@ -33,7 +32,7 @@ impl Backlog {
     pub(super) fn new(path: &Path, engine: Engine) -> Result<Self, Fault> {
         let filler = Filler::start(path, engine).map_err(|source| Fault::io(path, "opened", source))?;
         let path = path.to_owned();
-        Ok(Self { path, log: None, filler, rows: Vec::new(), bytes: 0, newest: None, filling: None, broken: None })
+        Ok(Self { path, log: None, filler, rows: Vec::new(), newest: None, filling: None, broken: None })
     }
 
     /// Makes the log, unless there is one: a disk that is too full for it refuses a recording at its begin.
@@ -45,17 +44,13 @@ impl Backlog {
     }
 
     /// Commits rows: they are on the disk when this returns.
-    pub(super) fn commit(&mut self, rows: Vec<Row>) -> Result<(), Fault> {
+    pub(super) fn commit(&mut self, rows: &[Row<'_>]) -> Result<(), Fault> {
         self.lasting(|backlog| backlog.write(rows))
     }
 
     /// Puts all into the engine.
     pub(super) fn drain(&mut self) -> Result<(), Fault> {
-        self.lasting(|backlog| {
-            backlog.advance(true)?;
-            backlog.hand_over();
-            backlog.advance(true)
-        })
+        self.lasting(Self::fill)
     }
 
     /// Puts all into the engine, and leaves nothing of it in the log's file.
@@ -81,30 +76,50 @@ impl Backlog {
         run(self).inspect_err(|fault| self.broken = Some(fault.again()))
     }
 
-    fn write(&mut self, rows: Vec<Row>) -> Result<(), Fault> {
-        let size = rows.iter().map(|row| frames::size(row.row.len())).sum();
+    fn write(&mut self, rows: &[Row<'_>]) -> Result<(), Fault> {
+        let size = frames::size(rows.iter().map(|row| frames::packed(row.row.len())).sum());
         if size > LARGEST {
-            // What the log has no room for goes by it, after what came before.
-            self.advance(true)?;
-            self.hand_over();
-            self.advance(true)?;
-            self.filler.hand_over(rows);
-            return self.filler.outcome(true).unwrap_or(Ok(()));
+            return self.write_past(rows);
         }
         self.open()?;
         self.advance(false)?;
-        while !self.log().has_room(size) {
-            self.hand_over();
-            self.advance(true)?;
-        }
-        let mark = self.log().commit(&rows);
+        self.make_room(size)?;
+        let before = self.rows.len();
+        frames::pack(&mut self.rows, rows);
+        let log = self.log.as_mut().expect("it was opened above");
+        let mark = log.commit(&self.rows[before..]);
         self.newest = Some(mark.map_err(|source| Fault::io(&self.path, "written", source))?);
-        self.rows.extend(rows);
-        self.bytes += size;
-        if self.bytes >= PART {
+        if self.rows.len() >= PART {
             self.hand_over();
         }
         Ok(())
+    }
+
+    /// Waits until there is room for a frame of so many bytes.
+    fn make_room(&mut self, size: usize) -> Result<(), Fault> {
+        while !self.log().has_room(size) {
+            let freed = self.log().write_down().map_err(|source| Fault::io(&self.path, "written", source))?;
+            if !freed {
+                self.hand_over();
+                self.advance(true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the log has no room for goes by it, after what came before.
+    fn write_past(&mut self, rows: &[Row<'_>]) -> Result<(), Fault> {
+        self.fill()?;
+        let mut packed = Vec::new();
+        frames::pack(&mut packed, rows);
+        self.filler.hand_over(packed);
+        self.filler.outcome(true).unwrap_or(Ok(()))
+    }
+
+    fn fill(&mut self) -> Result<(), Fault> {
+        self.advance(true)?;
+        self.hand_over();
+        self.advance(true)
     }
 
     fn log(&mut self) -> &mut Log {
@@ -117,7 +132,6 @@ impl Backlog {
             && let Some(mark) = self.newest.take()
         {
             self.filler.hand_over(std::mem::take(&mut self.rows));
-            self.bytes = 0;
             self.filling = Some(mark);
         }
     }
@@ -129,7 +143,7 @@ impl Backlog {
         {
             self.filling = None;
             outcome?;
-            self.log().release(mark).map_err(|source| Fault::io(&self.path, "written", source))?;
+            self.log().release(mark);
         }
         Ok(())
     }

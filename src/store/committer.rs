@@ -121,42 +121,41 @@ impl Committer {
 
     /// Commits appends, as many together as a frame of the log holds, and tells those who wait.
     fn settle(&mut self, appends: Vec<Append>) {
-        let (mut rows, mut receipts, mut size) = (Vec::new(), Vec::new(), 0);
-        for Append { take, row, receipt } in appends {
-            let more = frames::size(row.len());
-            if size + more > LARGEST && !rows.is_empty() {
-                self.commit(std::mem::take(&mut rows), std::mem::take(&mut receipts));
-                size = 0;
+        let (mut some, mut length) = (Vec::new(), 0);
+        for append in appends {
+            let more = frames::packed(append.row.len());
+            if frames::size(length + more) > LARGEST && !some.is_empty() {
+                self.commit(std::mem::take(&mut some));
+                length = 0;
             }
-            size += more;
-            rows.push((take, row));
-            receipts.push(receipt);
+            length += more;
+            some.push(append);
         }
-        if !rows.is_empty() {
-            self.commit(rows, receipts);
+        if !some.is_empty() {
+            self.commit(some);
         }
     }
 
-    fn commit(&mut self, rows: Vec<(u64, Vec<u8>)>, receipts: Vec<oneshot::Sender<Result<(), Fault>>>) {
-        let outcome = self.try_commit(rows);
-        for receipt in receipts {
+    fn commit(&mut self, appends: Vec<Append>) {
+        let outcome = self.try_commit(&appends);
+        for append in appends {
             // A client that has gone needs no receipt.
-            let _ = receipt.send(outcome.as_ref().copied().map_err(Fault::again));
+            let _ = append.receipt.send(outcome.as_ref().copied().map_err(Fault::again));
         }
     }
 
-    fn try_commit(&mut self, rows: Vec<(u64, Vec<u8>)>) -> Result<(), Fault> {
-        let mut numbered = Vec::with_capacity(rows.len());
+    fn try_commit(&mut self, appends: &[Append]) -> Result<(), Fault> {
+        let mut rows = Vec::with_capacity(appends.len());
         let mut ends = HashMap::new();
-        for (take, row) in rows {
-            let end = match ends.get_mut(&take) {
+        for Append { take, row, .. } in appends {
+            let end = match ends.get_mut(take) {
                 Some(end) => end,
-                None => ends.entry(take).or_insert(self.opened(take)?.exchanges),
+                None => ends.entry(*take).or_insert(self.opened(*take)?.exchanges),
             };
-            numbered.push(Row { take, number: *end, row });
+            rows.push(Row { take: *take, number: *end, row });
             *end += 1;
         }
-        self.backlog.commit(numbered)?;
+        self.backlog.commit(&rows)?;
         for (take, end) in &ends {
             self.opened(*take)?.exchanges = *end;
         }
@@ -186,7 +185,7 @@ impl Committer {
         self.backlog.open()?;
         if !rows.is_empty() {
             let exchanges = rows.len() as u64;
-            let rows: Vec<Row> = (0..).zip(rows).map(|(number, row)| Row { take: id, number, row }).collect();
+            let rows: Vec<Row<'_>> = (0..).zip(&rows).map(|(number, row)| Row { take: id, number, row }).collect();
             self.engine.put(&rows)?;
             let counted = Count::open(&self.path, id, exchanges);
             counted.map_err(|source| Fault::io(&self.path, "written", source))?;

@@ -25,6 +25,9 @@ const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 /// syncs, and that goes for its leaves too: one holds up to 16 values, and 20 for a moment after two were merged.
 const PIECE: usize = 4 * 1024;
 
+/// How many bytes of rows are written together at least, if there are as many.
+const PART: usize = 1024 * 1024;
+
 /// Sled's cache, in bytes; its default would grow to 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
 
@@ -78,24 +81,33 @@ impl Engine {
         self.data.sync_data().map_err(|source| Fault::io(&self.path, "written", source))
     }
 
-    /// Writes rows, each in pieces that are there all or not at all, and brings them to the disk.
+    /// Writes rows, and brings them to the disk part by part: of each part all are there or none.
+    ///
+    /// What a part no longer needs is only overwritten when it is on the disk as a whole, since sled keeps its place until
+    /// a batch is written. Row by row it overwrites sooner, and a power cut then leaves neither.
     ///
     /// # Errors
     /// When that fails.
-    pub(super) fn put(&self, rows: &[Row]) -> Result<(), Fault> {
-        self.write(|engine| rows.iter().try_for_each(|row| engine.insert(row)))?;
-        self.sync()
+    pub(super) fn put(&self, rows: &[Row<'_>]) -> Result<(), Fault> {
+        let (mut batch, mut bytes) = (sled::Batch::default(), 0);
+        for (left, row) in (0..rows.len()).rev().zip(rows) {
+            insert(&mut batch, *row);
+            bytes += row.row.len();
+            if bytes >= PART || left == 0 {
+                let part = std::mem::take(&mut batch);
+                self.write(|engine| engine.rows.apply_batch(part))?;
+                self.sync()?;
+                bytes = 0;
+            }
+        }
+        Ok(())
     }
+}
 
-    fn insert(&self, Row { take, number, row }: &Row) -> sled::Result<()> {
-        if row.len() <= PIECE {
-            return self.rows.insert(row_key(*take, *number, 0), &row[..]).map(drop);
-        }
-        let mut batch = sled::Batch::default();
-        for (piece, i) in row.chunks(PIECE).zip(0u32..) {
-            batch.insert(&row_key(*take, *number, i)[..], piece);
-        }
-        self.rows.apply_batch(batch)
+/// Adds a row to a batch, in pieces.
+fn insert(batch: &mut sled::Batch, Row { take, number, row }: Row<'_>) {
+    for (piece, i) in row.chunks(PIECE).zip(0u32..) {
+        batch.insert(&row_key(take, number, i)[..], piece);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::counts;
 use super::engine::Engine;
-use super::rows::Row;
+use super::frames;
 use super::takes::Fault;
 use std::io;
 use std::path::Path;
@@ -13,14 +13,14 @@ use std::thread::JoinHandle;
 #[derive(Debug)]
 pub(super) struct Filler {
     /// None only while it is dropped.
-    rows: Option<Sender<Vec<Row>>>,
+    rows: Option<Sender<Vec<u8>>>,
     done: Receiver<Result<(), Fault>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Filler {
     pub(super) fn start(path: &Path, engine: Engine) -> io::Result<Self> {
-        let ((rows, orders), (outcome, done)) = (channel::<Vec<Row>>(), channel());
+        let ((rows, orders), (outcome, done)) = (channel::<Vec<u8>>(), channel());
         let path = path.to_owned();
         let thread = std::thread::Builder::new().name("filler".to_owned()).spawn(move || {
             while let Ok(rows) = orders.recv() {
@@ -31,8 +31,8 @@ impl Filler {
         Ok(Self { rows: Some(rows), done, thread: Some(thread) })
     }
 
-    /// Hands rows over. One outcome is to be taken for each time.
-    pub(super) fn hand_over(&self, rows: Vec<Row>) {
+    /// Hands packed rows over. One outcome is to be taken for each time.
+    pub(super) fn hand_over(&self, rows: Vec<u8>) {
         // Where the thread has gone, the outcome says so.
         let _ = self.rows.as_ref().map(|orders| orders.send(rows));
     }
@@ -61,8 +61,9 @@ impl Drop for Filler {
 }
 
 /// Puts rows into the engine, and brings to the disk how many each take has.
-fn put(path: &Path, engine: &Engine, rows: &[Row]) -> Result<(), Fault> {
-    engine.put(rows)?;
+fn put(path: &Path, engine: &Engine, rows: &[u8]) -> Result<(), Fault> {
+    let rows = frames::unpack(rows).expect("they were packed here");
+    engine.put(&rows)?;
     let synced = rows.chunk_by(|a, b| a.take == b.take).try_for_each(|rows| counts::sync(path, rows[0].take));
     synced.map_err(|source| Fault::io(path, "written", source))
 }

@@ -15,27 +15,49 @@ const HEAD: usize = 32;
 /// What stands before each row: take (8), number in it (8), length (4).
 const ROW_HEAD: usize = 20;
 
-/// How many bytes a frame with one row of `length` bytes takes, or a further row within one at most.
-pub(super) fn size(length: usize) -> usize {
-    (HEAD + ROW_HEAD + length).next_multiple_of(SECTOR)
+/// How many bytes a row of `length` bytes takes when it is packed.
+pub(super) fn packed(length: usize) -> usize {
+    ROW_HEAD + length
 }
 
-/// Writes a frame over what is in `frame`. The salt is the file's own and nobody else's, so that nothing that came from
-/// outside can look like a frame.
-pub(super) fn write(frame: &mut Vec<u8>, rows: &[Row], salt: u32, number: u64, filled: u64) {
-    frame.clear();
-    frame.resize(HEAD, 0);
+/// How many bytes a frame takes with so many bytes of packed rows.
+pub(super) fn size(length: usize) -> usize {
+    (HEAD + length).next_multiple_of(SECTOR)
+}
+
+/// Packs rows, after what is packed in `body`.
+pub(super) fn pack(body: &mut Vec<u8>, rows: &[Row<'_>]) {
     for Row { take, number, row } in rows {
-        frame.extend_from_slice(&take.to_be_bytes());
-        frame.extend_from_slice(&number.to_be_bytes());
-        frame.extend_from_slice(&length(row));
-        frame.extend_from_slice(row);
+        body.extend_from_slice(&take.to_be_bytes());
+        body.extend_from_slice(&number.to_be_bytes());
+        body.extend_from_slice(&length(row));
+        body.extend_from_slice(row);
     }
-    let body = &frame[HEAD..];
+}
+
+/// The rows that were packed; none where the bytes are something else.
+pub(super) fn unpack(mut body: &[u8]) -> Option<Vec<Row<'_>>> {
+    let mut rows = Vec::new();
+    while !body.is_empty() {
+        let (head, rest) = body.split_at_checked(ROW_HEAD)?;
+        let number = |at: usize| head.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);
+        let length = u32::from_be_bytes(head[16..].try_into().ok()?) as usize;
+        let (row, after) = rest.split_at_checked(length)?;
+        rows.push(Row { take: number(0)?, number: number(8)?, row });
+        body = after;
+    }
+    Some(rows)
+}
+
+/// Writes a frame of packed rows over what is in `frame`. The salt is the file's own and nobody else's, so that nothing
+/// that came from outside can look like a frame.
+pub(super) fn write(frame: &mut Vec<u8>, body: &[u8], salt: u32, number: u64, filled: u64) {
     let head = [&MAGIC[..], &length(body), &number.to_be_bytes(), &filled.to_be_bytes(), &sum(salt, body)].concat();
-    frame[..HEAD - 4].copy_from_slice(&head);
-    frame[HEAD - 4..HEAD].copy_from_slice(&sum(salt, &head));
-    frame.resize(frame.len().next_multiple_of(SECTOR), 0);
+    frame.clear();
+    frame.extend_from_slice(&head);
+    frame.extend_from_slice(&sum(salt, &head));
+    frame.extend_from_slice(body);
+    frame.resize(size(body.len()), 0);
 }
 
 fn length(bytes: &[u8]) -> [u8; 4] {
@@ -68,30 +90,16 @@ fn read(bytes: &[u8], salt: u32) -> Option<Frame<'_>> {
     Some(Frame { number: number(8)?, filled: number(16)?, body })
 }
 
-/// The rows in a frame; none where it is not made of rows.
-fn rows(mut body: &[u8]) -> Option<Vec<Row>> {
-    let mut rows = Vec::new();
-    while !body.is_empty() {
-        let (head, rest) = body.split_at_checked(ROW_HEAD)?;
-        let number = |at: usize| head.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);
-        let length = u32::from_be_bytes(head[16..].try_into().ok()?) as usize;
-        let (row, after) = rest.split_at_checked(length)?;
-        rows.push(Row { take: number(0)?, number: number(8)?, row: row.to_vec() });
-        body = after;
-    }
-    Some(rows)
-}
-
 /// The rows that the engine may not have, in the order in which they were committed.
 ///
 /// # Errors
 /// When a frame is missing that was acknowledged.
-pub(super) fn unfilled(bytes: &[u8], salt: u32) -> Result<Vec<Row>, String> {
+pub(super) fn unfilled(bytes: &[u8], salt: u32) -> Result<Vec<Row<'_>>, String> {
     let (mut frames, mut at) = (BTreeMap::new(), 0);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         at += SECTOR;
         if let Some(frame) = read(rest, salt) {
-            at += (HEAD + frame.body.len()).next_multiple_of(SECTOR) - SECTOR;
+            at += size(frame.body.len()) - SECTOR;
             frames.insert(frame.number, frame);
         }
     }
@@ -100,7 +108,7 @@ pub(super) fn unfilled(bytes: &[u8], salt: u32) -> Result<Vec<Row>, String> {
     };
     let mut unfilled = Vec::new();
     for number in filled.saturating_add(1)..=newest {
-        let whole = frames.get(&number).and_then(|frame| rows(frame.body));
+        let whole = frames.get(&number).and_then(|frame| unpack(frame.body));
         unfilled.extend(whole.ok_or_else(|| format!("its file `log` has lost commit {number} of {newest}"))?);
     }
     Ok(unfilled)
@@ -112,21 +120,27 @@ mod tests {
 
     const SALT: u32 = 0x5eed_5a17;
 
-    fn row(number: u64, length: usize) -> Row {
-        Row { take: 1, number, row: vec![b'a' + u8::try_from(number % 26).unwrap(); length] }
+    fn row(number: u64, row: &[u8]) -> Row<'_> {
+        Row { take: 1, number, row }
     }
 
-    fn frame(rows: &[Row], number: u64, filled: u64) -> Vec<u8> {
-        let mut frame = vec![7; 10_000];
-        write(&mut frame, rows, SALT, number, filled);
-        assert_eq!(frame.len() % SECTOR, 0);
-        assert!(frame.len() <= rows.iter().map(|row| size(row.row.len())).sum::<usize>().max(SECTOR));
+    fn frame(rows: &[Row<'_>], number: u64, filled: u64) -> Vec<u8> {
+        let (mut body, mut frame) = (Vec::new(), vec![7; 10_000]);
+        pack(&mut body, rows);
+        assert_eq!(body.len(), rows.iter().map(|row| packed(row.row.len())).sum::<usize>());
+        assert_eq!(unpack(&body).as_deref(), Some(rows));
+        write(&mut frame, &body, SALT, number, filled);
+        assert_eq!((frame.len(), frame.len() % SECTOR), (size(body.len()), 0));
         frame
     }
 
     /// Three commits, of which the engine has the first.
     fn three() -> [Vec<u8>; 3] {
-        [frame(&[row(0, 10)], 1, 0), frame(&[row(1, 2000), row(2, 0)], 2, 1), frame(&[row(3, 600)], 3, 1)]
+        [
+            frame(&[row(0, b"a")], 1, 0),
+            frame(&[row(1, &[b'b'; 2000]), row(2, b"")], 2, 1),
+            frame(&[row(3, &[b'c'; 600])], 3, 1),
+        ]
     }
 
     fn numbers(bytes: &[u8]) -> Result<Vec<u64>, String> {
@@ -140,7 +154,7 @@ mod tests {
         for order in [[&one, &two, &three], [&two, &gap, &three], [&three, &gap, &two], [&three, &one, &two]] {
             assert_eq!(numbers(&order.map(Vec::as_slice).concat()), Ok(vec![1, 2, 3]));
         }
-        assert_eq!(unfilled(&two, SALT), Ok(vec![row(1, 2000), row(2, 0)]));
+        assert_eq!(unfilled(&two, SALT), Ok(vec![row(1, &[b'b'; 2000]), row(2, b"")]));
         // Frames of an earlier round, also one whose rows are overwritten in part, are none of this.
         let checkpoint = frame(&[], 4, 3);
         for rest in [&[&one[..], &two, &three].concat(), &three[SECTOR..], &[]] {
@@ -178,11 +192,10 @@ mod tests {
     fn what_came_from_outside_never_looks_like_a_frame() {
         // Who knows everything but the salt puts one where it would stand.
         let mut planted = Vec::new();
-        write(&mut planted, &[row(9, 10)], 0, 2, 0);
+        write(&mut planted, b"", 0, 2, 0);
         let mut carrier = vec![0; SECTOR - HEAD - ROW_HEAD];
         carrier.extend(planted);
-        let carrier = Row { take: 1, number: 0, row: carrier };
-        let frame = frame(&[carrier], 1, 0);
+        let frame = frame(&[row(0, &carrier)], 1, 0);
         assert_eq!(frame[SECTOR..SECTOR + 4], MAGIC);
         assert_eq!(numbers(&frame), Ok(vec![0]));
         assert_eq!(numbers(&frame[SECTOR..]), Ok(vec![]));

@@ -59,7 +59,9 @@ impl Journal {
         }
         format::check(path)?;
         let engine = Engine::open(path)?;
-        take_over(path, &engine)?;
+        // What the last process left in its log. A crash on the way repeats that.
+        log::take_over(path, |rows| engine.put(rows))?;
+        log::remove(path)?;
         let path = path.to_owned();
         let mut journal = Self { path, engine, committer: None, closed: Mutex::default(), _lock: lock };
         journal.check_counts()?;
@@ -254,15 +256,6 @@ impl Drop for Journal {
     }
 }
 
-/// Puts into the engine what the last process to write here left in its log. A crash on the way repeats that.
-fn take_over(path: &Path, engine: &Engine) -> Result<(), Fault> {
-    let rows = log::unfilled(path)?;
-    if !rows.is_empty() {
-        engine.put(&rows)?;
-    }
-    log::remove(path)
-}
-
 /// Whether a folder holds other things than a store: it is left as it is then.
 fn is_anothers(path: &Path) -> bool {
     let holds = |name: &str| path.join(name).exists();
@@ -440,11 +433,12 @@ mod tests {
         let journal = Journal::open(dir.path()).unwrap();
         let take = journal.begin("a", 7).unwrap();
         (0..3).for_each(|n| append(&journal, take, n, &exchange("x")));
-        let cases: [(&str, &dyn Fn(&mut Vec<u8>)); 3] = [
-            ("its file `log` has lost commit 2 of 3", &|log| log[512 * 2 + 40] ^= 1),
+        type Damage = fn(&mut Vec<u8>);
+        let cases: [(&str, Damage); 3] = [
+            ("its file `log` has lost commit 2 of 3", |log| log[512 * 2 + 40] ^= 1),
             // The last one may be torn, but then it was not acknowledged, and not counted.
-            ("take 1 has 2 of its 3 exchanges", &|log| log[512 * 3 + 40] ^= 1),
-            ("take 1 has 0 of its 3 exchanges", &|log| log[512..].fill(0)),
+            ("take 1 has 2 of its 3 exchanges", |log| log[512 * 3 + 40] ^= 1),
+            ("take 1 has 0 of its 3 exchanges", |log| log[512..].fill(0)),
         ];
         for (why, damage) in cases {
             let killed = killed(dir.path());

@@ -35,9 +35,12 @@ fn exchange(n: usize) -> Taped<Exchange> {
     scribe::tape_exchange(Exchange { request, response, took: None }, &Secrets::default())
 }
 
+/// Files below a folder, and what they hold.
+type Contents = Vec<(PathBuf, Vec<u8>)>;
+
 /// Makes a store as one is after some use and a `kill -9`: a take removed, one kept, opened more than once, the newest
 /// rows in its log. Returns its files, and what is in it.
-fn used(path: &Path) -> (Vec<(PathBuf, Vec<u8>)>, Vec<Taped<Exchange>>) {
+fn used(path: &Path) -> (Contents, Vec<Taped<Exchange>>) {
     let exchanges: Vec<_> = (0..24).map(exchange).collect();
     let append = |journal: &Journal, take: u64, range: std::ops::Range<usize>| {
         for n in range {
