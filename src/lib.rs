@@ -69,8 +69,12 @@
 //! store/               FLOOR 2: what survives on disk
 //!   takes.rs             what recording needs of a store
 //!   journal.rs           the store on sled
+//!   committer.rs         the one thread that acknowledges
+//!   backlog.rs           what it has committed and the engine has not
+//!   log.rs               a file in which a commit is one write and one sync
+//!   frames.rs            what stands in it; pure
+//!   filler.rs            the thread that puts it into the engine
 //!   engine.rs            sled, its panics caught and its writes synced
-//!   committer.rs         the one thread that writes
 //!   rows.rs              the rows
 //!   counts.rs            how many were acknowledged, kept outside it
 //!   format.rs            which version of it this is

@@ -125,6 +125,9 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
     sync_dir(dir)
 }
 
+/// What a system caches of a file at least.
+const PAGE: usize = 4096;
+
 /// Writes a file that only its owner can read (0600; on Windows the folder's rights hold), unless there is one; whether
 /// it did.
 ///
@@ -133,7 +136,9 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -
 pub fn new_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
     let dir = parent(path);
     let mut fresh = temporary_file(dir, true)?;
-    fresh.write_all(content)?;
+    // What is written in one go is cached in one go as well: Linux would then count all of it as written anew, and slow its
+    // writer down for it, when one sector of it is.
+    content.chunks(PAGE).try_for_each(|page| fresh.write_all(page))?;
     fresh.as_file().sync_all()?;
     match fresh.persist_noclobber(path) {
         Ok(_) => sync_dir(dir).map(|()| true),
@@ -194,7 +199,9 @@ impl Signals {
     }
 }
 
-pub use system::{exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files, read_at};
+pub use system::{
+    exit_code, is_in_foreground, is_root, keep_memory_private, pass_on, raise_open_files, read_at, write_at,
+};
 
 #[cfg(unix)]
 mod system {
@@ -221,6 +228,14 @@ mod system {
     /// When there are fewer bytes, or the system refuses.
     pub fn read_at(file: &std::fs::File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+    }
+
+    /// Writes to a place in a file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_at(file: &std::fs::File, at: u64, bytes: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
     }
 
     /// Raises how many files this process may have open at once, connections among them, to what its user may have.
@@ -298,6 +313,21 @@ mod system {
             match std::os::windows::fs::FileExt::seek_read(file, &mut bytes[read..], at + read as u64)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 more => read += more,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to a place in a file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_at(file: &std::fs::File, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match std::os::windows::fs::FileExt::seek_write(file, &bytes[written..], at + written as u64)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                more => written += more,
             }
         }
         Ok(())

@@ -2,21 +2,20 @@
 //!
 //! One, because sled 0.34 deadlocks when many tasks flush for themselves (spacejam/sled#1308).
 
-use super::counts::{Count, count_file};
-use super::engine::{guarded, sync};
-use super::rows::{row_key, row_number, take_number};
+use super::backlog::Backlog;
+use super::counts::{self, Count};
+use super::engine::Engine;
+use super::frames;
+use super::log::LARGEST;
+use super::rows::{Row, row_number, take_number};
 use super::takes::Fault;
-use crate::platform;
-use std::fs::{self, File};
+use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
-/// syncs, and that goes for its leaves too: one holds up to 16 values, and 20 for a moment after two were merged.
-const PIECE: usize = 4 * 1024;
 /// The most appends that one commit takes together.
 const BATCH: usize = 1024;
 /// A commit costs the processor nearly as much for one as for many: where so many wait already, it waits a moment for more.
@@ -28,11 +27,12 @@ pub(super) enum Order {
     Append(Append),
     /// All that came before is settled when this is answered.
     Settle(Sender<()>),
-    /// To be done between two commits: nothing else writes then.
+    /// To be done between two commits, when all that came before is in the engine: nothing else writes to it then. It is
+    /// told where that failed.
     Work(Work),
 }
 
-type Work = Box<dyn FnOnce(&mut Committer) + Send>;
+type Work = Box<dyn FnOnce(Result<&mut Committer, Fault>) + Send>;
 
 /// An exchange to be written.
 pub(super) struct Append {
@@ -67,173 +67,146 @@ impl Round {
 
 /// Commits appends for all who wait, batch by batch.
 pub(super) struct Committer {
-    pub(super) path: PathBuf,
-    pub(super) db: sled::Db,
-    pub(super) rows: sled::Tree,
-    pub(super) data: File,
-    pub(super) take: Option<OpenTake>,
+    path: PathBuf,
+    engine: Engine,
+    backlog: Backlog,
+    /// The takes that something was appended to.
+    open: HashMap<u64, OpenTake>,
     /// The last number that was given to a take: none is given twice while the store is open.
-    pub(super) last_given: u64,
+    last_given: u64,
 }
 
-pub(super) struct OpenTake {
-    id: u64,
+struct OpenTake {
     exchanges: u64,
     count: Count,
 }
 
+impl OpenTake {
+    fn count(&self) -> io::Result<()> {
+        self.count.write(self.exchanges)
+    }
+}
+
 impl Committer {
+    pub(super) fn new(path: &Path, engine: Engine) -> Result<Self, Fault> {
+        let backlog = Backlog::new(path, engine.clone())?;
+        Ok(Self { path: path.to_owned(), engine, backlog, open: HashMap::new(), last_given: 0 })
+    }
+
     /// Writes what it is told to, until nobody is left to tell it anything.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Some(first) = self.next(orders) {
+        while let Ok(first) = orders.recv() {
             let mut round = Round::default();
             round.gather(std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)));
             if round.appends.len() >= CROWD && round.waiting.is_empty() && round.work.is_none() {
                 std::thread::sleep(MOMENT);
                 round.gather(orders.try_iter().take(BATCH));
             }
-            let Round { appends, waiting, work } = round;
-            self.settle(appends);
-            if !waiting.is_empty() || work.is_some() {
-                self.sync_count();
-            }
-            for settled in waiting {
+            self.settle(round.appends);
+            for settled in round.waiting {
                 // Who has gone needs no answer.
                 let _ = settled.send(());
             }
-            if let Some(work) = work {
-                work(&mut self);
-                // It may have removed what is open here.
-                self.take = None;
-            }
-        }
-    }
-
-    /// The next order. While none comes, what is known of the open take comes to the disk in time.
-    fn next(&mut self, orders: &Receiver<Order>) -> Option<Order> {
-        loop {
-            let Some(due) = self.take.as_ref().and_then(|take| take.count.due()) else { return orders.recv().ok() };
-            match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(order) => return Some(order),
-                Err(RecvTimeoutError::Timeout) => self.sync_count(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.sync_count();
-                    return None;
+            if let Some(work) = round.work {
+                match self.backlog.drain() {
+                    Ok(()) => work(Ok(&mut self)),
+                    Err(fault) => work(Err(fault)),
                 }
             }
         }
-    }
-
-    /// Brings the count of the open take to the disk. Nobody waits for it: all that it counts is there.
-    fn sync_count(&mut self) {
-        if let Some(Err(fault)) = self.take.as_mut().map(|take| take.count.sync()) {
-            tracing::warn!("{}", Fault::io(&self.path, "written", fault));
-            self.take = None;
+        if let Err(fault) = self.backlog.end() {
+            tracing::warn!("{fault}. What was acknowledged is kept in its log");
         }
     }
 
-    fn settle(&mut self, batch: Vec<Append>) {
-        let outcome = batch.chunk_by(|a, b| a.take == b.take).try_for_each(|appends| self.commit(appends));
-        if outcome.is_err() {
-            // What part of it is on the disk is found out anew before the next commit.
-            self.take = None;
+    /// Commits appends, as many together as a frame of the log holds, and tells those who wait.
+    fn settle(&mut self, appends: Vec<Append>) {
+        let (mut some, mut length) = (Vec::new(), 0);
+        for append in appends {
+            let more = frames::packed(append.row.len());
+            if frames::size(length + more) > LARGEST && !some.is_empty() {
+                self.commit(std::mem::take(&mut some));
+                length = 0;
+            }
+            length += more;
+            some.push(append);
         }
-        for append in batch {
+        if !some.is_empty() {
+            self.commit(some);
+        }
+    }
+
+    fn commit(&mut self, appends: Vec<Append>) {
+        let outcome = self.try_commit(&appends);
+        for append in appends {
             // A client that has gone needs no receipt.
             let _ = append.receipt.send(outcome.as_ref().copied().map_err(Fault::again));
         }
     }
 
-    /// Begins a take with these rows. It is listed when all of them are on the disk, and not before.
-    pub(super) fn begin(&mut self, takes: &sled::Tree, row: Vec<u8>, rows: &[Vec<u8>]) -> Result<u64, Fault> {
-        // Rows without their take are what a crash left of a removal, or of this: their number is not given again.
-        let (take, piece) = guarded(&self.path, "read", || Ok((takes.last()?, self.rows.last()?)))?;
-        let last = |entry: Option<(sled::IVec, sled::IVec)>| entry.and_then(|(key, _)| take_number(&key)).unwrap_or(0);
-        let id = last(take).max(last(piece)).max(self.last_given) + 1;
-        self.last_given = id;
-        for (rows, from) in rows.chunks(BATCH).zip((0u64..).step_by(BATCH)) {
-            let mut batch = sled::Batch::default();
-            for (row, number) in rows.iter().zip(from..) {
-                insert(&mut batch, id, number, row);
-            }
-            guarded(&self.path, "written", || self.rows.apply_batch(batch))?;
+    fn try_commit(&mut self, appends: &[Append]) -> Result<(), Fault> {
+        let mut rows = Vec::with_capacity(appends.len());
+        let mut ends = HashMap::new();
+        for Append { take, row, .. } in appends {
+            let end = match ends.get_mut(take) {
+                Some(end) => end,
+                None => ends.entry(*take).or_insert(self.opened(*take)?.exchanges),
+            };
+            rows.push(Row { take: *take, number: *end, row });
+            *end += 1;
         }
+        self.backlog.commit(&rows)?;
+        for (take, end) in &ends {
+            self.opened(*take)?.exchanges = *end;
+        }
+        let counted = ends.keys().filter_map(|take| self.open.get(take)).try_for_each(OpenTake::count);
+        counted.map_err(|source| Fault::io(&self.path, "written", source))
+    }
+
+    /// What is known of a take. What the engine does not have of it was appended here, so it is known then.
+    fn opened(&mut self, id: u64) -> Result<&mut OpenTake, Fault> {
+        if !self.open.contains_key(&id) {
+            let last = self.engine.read(|engine| engine.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
+            let exchanges = last.and_then(|(key, _)| row_number(&key)).map_or(0, |number| number + 1);
+            let count = Count::open(&self.path, id, exchanges);
+            let count = count.map_err(|source| Fault::io(&self.path, "written", source))?;
+            self.open.insert(id, OpenTake { exchanges, count });
+        }
+        Ok(self.open.get_mut(&id).expect("opened above"))
+    }
+
+    /// Begins a take with these rows. It is listed when all of them are on the disk, and not before.
+    pub(super) fn begin(&mut self, take: Vec<u8>, rows: Vec<Vec<u8>>) -> Result<u64, Fault> {
+        // Rows without their take are what a crash left of a removal, or of this: their number is not given again.
+        let (last_take, last_row) = self.engine.read(|engine| Ok((engine.takes.last()?, engine.rows.last()?)))?;
+        let last = |entry: Option<(sled::IVec, sled::IVec)>| entry.and_then(|(key, _)| take_number(&key)).unwrap_or(0);
+        let id = last(last_take).max(last(last_row)).max(self.last_given) + 1;
+        self.last_given = id;
+        self.backlog.open()?;
         if !rows.is_empty() {
-            sync(&self.path, &self.db, &self.data)?;
-            let counted = Count::open(&self.path, id).and_then(|mut count| count.write(rows.len() as u64));
+            let exchanges = rows.len() as u64;
+            let rows: Vec<Row<'_>> = (0..).zip(&rows).map(|(number, row)| Row { take: id, number, row }).collect();
+            self.engine.put(&rows)?;
+            let counted = Count::open(&self.path, id, exchanges);
             counted.map_err(|source| Fault::io(&self.path, "written", source))?;
         }
-        guarded(&self.path, "written", || takes.insert(id.to_be_bytes(), row).map(drop))?;
-        sync(&self.path, &self.db, &self.data)?;
+        self.engine.write(|engine| engine.takes.insert(id.to_be_bytes(), take).map(drop))?;
+        self.engine.sync()?;
         Ok(id)
     }
 
     /// Removes a take and what is in it.
-    pub(super) fn remove(&mut self, takes: &sled::Tree, take: u64) -> Result<(), Fault> {
-        // The count goes first: a take without one is whole, a count without its take means damage.
-        match fs::remove_file(count_file(&self.path, take)) {
-            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
-                return Err(Fault::io(&self.path, "written", fault));
+    pub(super) fn remove(&mut self, take: u64) -> Result<(), Fault> {
+        self.open.remove(&take);
+        self.backlog.erase()?;
+        // The count goes before the rows: a take without one is whole, a count without its take means damage.
+        counts::remove(&self.path, take).map_err(|source| Fault::io(&self.path, "written", source))?;
+        self.engine.write(|engine| {
+            for key in engine.rows.scan_prefix(take.to_be_bytes()).keys() {
+                engine.rows.remove(key?)?;
             }
-            Ok(()) => {
-                let synced = platform::sync_dir(&self.path.join("counts"));
-                synced.map_err(|fault| Fault::io(&self.path, "written", fault))?;
-            }
-            Err(_) => {}
-        }
-        guarded(&self.path, "written", || {
-            for key in self.rows.scan_prefix(take.to_be_bytes()).keys() {
-                self.rows.remove(key?)?;
-            }
-            takes.remove(take.to_be_bytes()).map(drop)
+            engine.takes.remove(take.to_be_bytes()).map(drop)
         })?;
-        sync(&self.path, &self.db, &self.data)
-    }
-
-    fn commit(&mut self, appends: &[Append]) -> Result<(), Fault> {
-        let first = appends[0].take;
-        let before = self.open(first)?.exchanges;
-        let mut batch = sled::Batch::default();
-        for (append, number) in appends.iter().zip(before..) {
-            insert(&mut batch, append.take, number, &append.row);
-        }
-        guarded(&self.path, "written", || self.rows.apply_batch(batch))?;
-        sync(&self.path, &self.db, &self.data)?;
-        let path = self.path.clone();
-        let take = self.open(first)?;
-        take.exchanges += appends.len() as u64;
-        take.count.write(take.exchanges).map_err(|source| Fault::io(&path, "written", source))
-    }
-
-    fn open(&mut self, id: u64) -> Result<&mut OpenTake, Fault> {
-        if self.take.as_ref().is_none_or(|take| take.id != id) {
-            let last = guarded(&self.path, "read", || self.rows.scan_prefix(id.to_be_bytes()).next_back().transpose())?;
-            let exchanges = last.and_then(|(key, _)| row_number(&key)).map_or(0, |number| number + 1);
-            let count = Count::open(&self.path, id).map_err(|source| Fault::io(&self.path, "written", source))?;
-            self.take = Some(OpenTake { id, exchanges, count });
-        }
-        Ok(self.take.as_mut().expect("opened above"))
-    }
-}
-
-/// Adds a row to a batch, in pieces.
-fn insert(batch: &mut sled::Batch, take: u64, number: u64, row: &[u8]) {
-    for (piece, i) in row.chunks(PIECE).zip(0u32..) {
-        batch.insert(&row_key(take, number, i)[..], piece);
-    }
-}
-
-impl Fault {
-    /// The same fault for another who waited on one commit.
-    fn again(&self) -> Self {
-        match self {
-            Self::InUse { path, process } => Self::InUse { path: path.clone(), process: process.clone() },
-            Self::Damaged { path, why } => Self::Damaged { path: path.clone(), why: why.clone() },
-            Self::Unkeepable(why) => Self::Unkeepable(why.clone()),
-            Self::Version { path, why } => Self::Version { path: path.clone(), why: why.clone() },
-            Self::NoStore(path) => Self::NoStore(path.clone()),
-            Self::Closed => Self::Closed,
-            Self::Io { path, what, source } => Self::io(path, what, io::Error::new(source.kind(), source.to_string())),
-        }
+        self.engine.sync()
     }
 }

@@ -2,59 +2,51 @@
 
 use crate::platform;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 pub(super) fn count_file(path: &Path, take: u64) -> PathBuf {
     path.join("counts").join(take.to_string())
 }
 
-/// For how long the disk may have an older count than the system.
-const BEHIND: Duration = Duration::from_millis(100);
-
 /// The count of a take, open to be written.
 ///
-/// What it counts is on the disk already, so it is brought there itself from time to time and not with every commit: the
-/// system has it when this process is killed, and after a power cut it speaks of all but the last moment.
-pub(super) struct Count {
-    file: File,
-    /// Until when what was written is to be on the disk.
-    due: Option<Instant>,
-}
+/// The system has it with each commit, so it is right when this process is killed. It comes to the disk with the rows that
+/// it counts when these leave the log: after a power cut it speaks of all that the engine has.
+#[derive(Debug)]
+pub(super) struct Count(File);
 
 impl Count {
-    pub(super) fn open(path: &Path, take: u64) -> io::Result<Self> {
+    /// Opens the count of a take that has so many exchanges. From here on it needs no more room on the disk.
+    pub(super) fn open(path: &Path, take: u64, count: u64) -> io::Result<Self> {
         let counts = path.join("counts");
         fs::create_dir_all(&counts)?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(count_file(path, take))?;
+        let opened = Self(file);
+        opened.write(count)?;
+        opened.0.sync_all()?;
         platform::sync_dir(&counts)?;
         platform::sync_dir(path)?;
-        // The first one is on the disk when it is written.
-        Ok(Self { file, due: Some(Instant::now()) })
+        Ok(opened)
     }
 
     /// Writes the count over the last one, always as long, so that no crash leaves half a number.
-    pub(super) fn write(&mut self, count: u64) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(format!("{count:0DIGITS$}\n").as_bytes())?;
-        let now = Instant::now();
-        let due = *self.due.get_or_insert(now + BEHIND);
-        if due <= now { self.sync() } else { Ok(()) }
+    pub(super) fn write(&self, count: u64) -> io::Result<()> {
+        platform::write_at(&self.0, 0, format!("{count:0DIGITS$}\n").as_bytes())
     }
+}
 
-    /// Until when it is to be synced, if it is not.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.due
-    }
+/// Brings the count of a take to the disk.
+pub(super) fn sync(path: &Path, take: u64) -> io::Result<()> {
+    // Some systems sync only what is open for writing.
+    OpenOptions::new().write(true).open(count_file(path, take))?.sync_data()
+}
 
-    /// Brings what was written to the disk.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        if self.due.is_some() {
-            self.file.sync_data()?;
-            self.due = None;
-        }
-        Ok(())
+/// Removes the count of a take, if there is one.
+pub(super) fn remove(path: &Path, take: u64) -> io::Result<()> {
+    match fs::remove_file(count_file(path, take)) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| platform::sync_dir(&path.join("counts"))),
     }
 }
 
@@ -83,18 +75,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_count_is_on_the_disk_at_once_and_later_ones_are_due() {
+    fn a_count_takes_no_more_room_when_it_grows_and_is_gone_when_it_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut count = Count::open(dir.path(), 7).unwrap();
-        for (number, is_due) in [(1, false), (20, true), (300, true)] {
+        let file = count_file(dir.path(), 7);
+        assert_eq!(read_count(&file), Ok(None));
+        let count = Count::open(dir.path(), 7, 1).unwrap();
+        let length = fs::metadata(&file).unwrap().len();
+        for number in [20, u64::MAX] {
             count.write(number).unwrap();
-            assert_eq!(count.due().is_some(), is_due);
-            assert_eq!(read_count(&count_file(dir.path(), 7)), Ok(Some(number)));
+            assert_eq!(read_count(&file), Ok(Some(number)));
         }
-        count.sync().unwrap();
-        assert_eq!(count.due(), None);
-        count.due = Some(Instant::now());
-        count.write(4000).unwrap();
-        assert_eq!(count.due(), None);
+        sync(dir.path(), 7).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().len(), length);
+        for _ in 0..2 {
+            remove(dir.path(), 7).unwrap();
+            assert_eq!(read_count(&file), Ok(None));
+        }
     }
 }

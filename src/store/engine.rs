@@ -4,6 +4,7 @@
 //! damage shows as a panic, so panics are caught; a cache without a bound grows to 1 GiB; and a snapshot that a crash
 //! cut short keeps it from opening.
 
+use super::rows::{Row, row_key};
 use super::takes::Fault;
 use crate::platform;
 use std::cell::Cell;
@@ -13,25 +14,101 @@ use std::io::{
     ErrorKind::{InvalidData, InvalidInput, UnexpectedEof},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How often a lock that is held is asked for again, and after what time.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
+/// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
+/// syncs, and that goes for its leaves too: one holds up to 16 values, and 20 for a moment after two were merged.
+const PIECE: usize = 4 * 1024;
+
+/// How many bytes of rows are written together at least, if there are as many.
+const PART: usize = 1024 * 1024;
+
 /// Sled's cache, in bytes; its default would grow to 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
 
-/// Opens sled in `folder`, which belongs to the store in `path`, and returns it with the file to be synced.
-///
-/// # Errors
-/// When it is damaged, or the system refuses.
-pub(super) fn open(path: &Path, folder: &Path) -> Result<(sled::Db, File), Fault> {
-    remove_unfinished_snapshots(folder).map_err(|source| Fault::io(path, "opened", source))?;
-    let config = sled::Config::new().path(folder).cache_capacity(CACHE).flush_every_ms(None);
-    let db = guarded(path, "opened", || open_soon(&config))?;
-    let data = sync_files(folder).map_err(|source| Fault::io(path, "opened", source))?;
-    Ok((db, data))
+/// The engine of a store, open. One thread writes to it at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Engine {
+    path: PathBuf,
+    db: sled::Db,
+    pub(super) takes: sled::Tree,
+    pub(super) rows: sled::Tree,
+    data: Arc<File>,
+}
+
+impl Engine {
+    /// Opens the engine of the store in `path`, in a folder of its own there.
+    ///
+    /// # Errors
+    /// When it is damaged, or the system refuses.
+    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+        let folder = path.join("sled");
+        remove_unfinished_snapshots(&folder).map_err(|source| Fault::io(path, "opened", source))?;
+        let config = sled::Config::new().path(&folder).cache_capacity(CACHE).flush_every_ms(None);
+        let db = guarded(path, "opened", || open_soon(&config))?;
+        let data = sync_files(&folder).map_err(|source| Fault::io(path, "opened", source))?;
+        let (takes, rows) = guarded(path, "opened", || Ok((db.open_tree("takes")?, db.open_tree("rows")?)))?;
+        Ok(Self { path: path.to_owned(), db, takes, rows, data: Arc::new(data) })
+    }
+
+    /// Reads from it.
+    ///
+    /// # Errors
+    /// When it is damaged, or the system refuses.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Self) -> sled::Result<T>) -> Result<T, Fault> {
+        guarded(&self.path, "read", || read(self))
+    }
+
+    /// Writes to it; [`Self::sync`] brings that to the disk.
+    ///
+    /// # Errors
+    /// When it is damaged, or the system refuses.
+    pub(super) fn write<T>(&self, write: impl FnOnce(&Self) -> sled::Result<T>) -> Result<T, Fault> {
+        guarded(&self.path, "written", || write(self))
+    }
+
+    /// Brings all that was written to the disk.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub(super) fn sync(&self) -> Result<(), Fault> {
+        self.write(|engine| engine.db.flush())?;
+        self.data.sync_data().map_err(|source| Fault::io(&self.path, "written", source))
+    }
+
+    /// Writes rows, and brings them to the disk part by part: of each part all are there or none.
+    ///
+    /// What a part no longer needs is only overwritten when it is on the disk as a whole, since sled keeps its place until
+    /// a batch is written. Row by row it overwrites sooner, and a power cut then leaves neither.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub(super) fn put(&self, rows: &[Row<'_>]) -> Result<(), Fault> {
+        let (mut batch, mut bytes) = (sled::Batch::default(), 0);
+        for (left, row) in (0..rows.len()).rev().zip(rows) {
+            insert(&mut batch, *row);
+            bytes += row.row.len();
+            if bytes >= PART || left == 0 {
+                let part = std::mem::take(&mut batch);
+                self.write(|engine| engine.rows.apply_batch(part))?;
+                self.sync()?;
+                bytes = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds a row to a batch, in pieces.
+fn insert(batch: &mut sled::Batch, Row { take, number, row }: Row<'_>) {
+    for (piece, i) in row.chunks(PIECE).zip(0u32..) {
+        batch.insert(&row_key(take, number, i)[..], piece);
+    }
 }
 
 /// Makes durable that the engine's files are there, which sled leaves to the system, and returns the one with the data.
@@ -60,15 +137,6 @@ fn open_soon(config: &sled::Config) -> sled::Result<sled::Db> {
 /// Sled tells a held lock as an error of its own, with the system's in its words.
 fn is_locked(fault: &io::Error) -> bool {
     fault.to_string().contains("could not acquire lock")
-}
-
-/// Brings all that was written to the disk.
-///
-/// # Errors
-/// When that fails.
-pub(super) fn sync(path: &Path, db: &sled::Db, data: &File) -> Result<(), Fault> {
-    guarded(path, "written", || db.flush().map(drop))?;
-    data.sync_data().map_err(|source| Fault::io(path, "written", source))
 }
 
 /// A snapshot that a crash cut short keeps sled from opening, and is made again from the log.
@@ -110,7 +178,7 @@ fn plain(fault: io::Error) -> io::Error {
 }
 
 /// Runs what calls sled, turning its panics and errors into faults of the store.
-pub(super) fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
+fn guarded<T>(path: &Path, what: &'static str, run: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     GUARDED.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(run));
     GUARDED.set(false);

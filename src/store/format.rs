@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The format that this program writes. Rows of the one before it can be told and are read too.
-const FORMAT: u32 = 2;
+/// The format that this program writes. The rows of the first can be told and are read too; the second had no log.
+const FORMAT: u32 = 3;
 
 /// Sees that a store can be read, and notes the format in one that is new or older: from now on it is written so.
 ///
@@ -18,7 +18,7 @@ pub(super) fn check(path: &Path) -> Result<(), Fault> {
     match fs::read_to_string(&file) {
         Ok(text) => match text.trim().parse::<u32>() {
             Ok(FORMAT) => Ok(()),
-            Ok(1) => note(path, &file),
+            Ok(1 | 2) => note(path, &file),
             Ok(found) => {
                 let why = format!("its format is {found}, and this version knows {FORMAT}");
                 Err(Fault::Version { path: path.to_owned(), why })

@@ -2,8 +2,9 @@
 
 use super::committer::{Append, Committer, Order};
 use super::counts::{count_file, read_count};
-use super::engine::{self, guarded};
+use super::engine::Engine;
 use super::format;
+use super::log;
 use super::rows::{framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
@@ -23,10 +24,7 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    db: sled::Db,
-    takes: sled::Tree,
-    rows: sled::Tree,
-    data: File,
+    engine: Engine,
     committer: Option<(Sender<Order>, JoinHandle<()>)>,
     closed: Mutex<HashSet<u64>>,
     _lock: File,
@@ -60,18 +58,12 @@ impl Journal {
             platform::replace_file(&ignore, write).map_err(|source| Fault::io(path, "opened", source))?;
         }
         format::check(path)?;
-        let (db, data) = engine::open(path, &path.join("sled"))?;
-        let (takes, rows) = guarded(path, "opened", || Ok((db.open_tree("takes")?, db.open_tree("rows")?)))?;
-        let mut journal = Self {
-            path: path.to_owned(),
-            db,
-            takes,
-            rows,
-            data,
-            committer: None,
-            closed: Mutex::default(),
-            _lock: lock,
-        };
+        let engine = Engine::open(path)?;
+        // What the last process left in its log. A crash on the way repeats that.
+        log::take_over(path, |rows| engine.put(rows))?;
+        log::remove(path)?;
+        let path = path.to_owned();
+        let mut journal = Self { path, engine, committer: None, closed: Mutex::default(), _lock: lock };
         journal.check_counts()?;
         journal.committer = Some(journal.start_committer()?);
         Ok(journal)
@@ -103,23 +95,22 @@ impl Journal {
     }
 
     fn count(&self, take: u64) -> Result<u64, Fault> {
-        let last = guarded(&self.path, "read", || self.rows.scan_prefix(take.to_be_bytes()).next_back().transpose())?;
+        let last = self.engine.read(|engine| engine.rows.scan_prefix(take.to_be_bytes()).next_back().transpose())?;
         match last {
             None => Ok(0),
             Some((key, _)) => row_number(&key).map(|number| number + 1).ok_or_else(|| self.damaged("a key is no key")),
         }
     }
 
+    /// How many exchanges of a take were acknowledged, as far as that is known outside the engine.
+    fn acknowledged(&self, take: u64) -> Result<u64, Fault> {
+        let count = read_count(&count_file(&self.path, take)).map_err(|why| self.damaged(why))?;
+        Ok(count.unwrap_or(0))
+    }
+
     fn start_committer(&self) -> Result<(Sender<Order>, JoinHandle<()>), Fault> {
         let (sender, receiver) = channel();
-        let committer = Committer {
-            path: self.path.clone(),
-            db: self.db.clone(),
-            rows: self.rows.clone(),
-            data: self.data.try_clone().map_err(|source| Fault::io(&self.path, "opened", source))?,
-            take: None,
-            last_given: 0,
-        };
+        let committer = Committer::new(&self.path, self.engine.clone())?;
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || committer.run(&receiver))
@@ -127,7 +118,7 @@ impl Journal {
         Ok((sender, thread))
     }
 
-    /// Has the committer do something, and waits for it: sled is written by one thread only.
+    /// Has the committer do something when all that was appended is in the engine, and waits for it.
     fn between_commits<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Committer) -> Result<T, Fault> + Send + 'static,
@@ -136,7 +127,7 @@ impl Journal {
         let (committer, _) = self.committer.as_ref().ok_or(Fault::Closed)?;
         let work = Order::Work(Box::new(move |committer| {
             // Who asked waits for the answer.
-            let _ = sender.send(work(committer));
+            let _ = sender.send(committer.and_then(work));
         }));
         committer.send(work).map_err(|_| Fault::Closed)?;
         done.recv().map_err(|_| Fault::Closed)?
@@ -163,8 +154,8 @@ impl Takes for Journal {
         let take = serde_json::to_vec(&take).expect("a take prints to memory");
         let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &row::write(exchange)?));
         let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
-        let (rows, takes) = (rows.map_err(Fault::Unkeepable)?, self.takes.clone());
-        self.between_commits(move |committer| committer.begin(&takes, take, &rows))
+        let rows = rows.map_err(Fault::Unkeepable)?;
+        self.between_commits(move |committer| committer.begin(take, rows))
     }
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
@@ -194,23 +185,26 @@ impl Takes for Journal {
     }
 
     fn takes(&self) -> Result<Vec<Take>, Fault> {
-        let rows = guarded(&self.path, "read", || self.takes.iter().collect::<sled::Result<Vec<_>>>())?;
+        let rows = self.engine.read(|engine| engine.takes.iter().collect::<sled::Result<Vec<_>>>())?;
         let take = |(key, value): (sled::IVec, sled::IVec)| {
             let id = take_number(&key).ok_or_else(|| self.damaged("a key is no key"))?;
             let row: TakeRow =
                 serde_json::from_slice(&value).map_err(|why| self.damaged(format!("take {id}: {why}")))?;
             let TakeRow { cassette, started, copied, beside } = row;
-            Ok(Take { id, cassette, started, exchanges: self.count(id)?, copied, beside })
+            // What is in the log only was counted when it was acknowledged.
+            let exchanges = self.count(id)?.max(self.acknowledged(id)?);
+            Ok(Take { id, cassette, started, exchanges, copied, beside })
         };
         rows.into_iter().map(take).collect()
     }
 
     fn order(&self, take: u64) -> Result<Vec<u64>, Fault> {
-        let acknowledged = read_count(&count_file(&self.path, take)).map_err(|why| self.damaged(why))?.unwrap_or(0);
+        self.between_commits(|_| Ok(()))?;
+        let acknowledged = self.acknowledged(take)?;
         let (mut arrivals, mut row) = (Vec::new(), Vec::new());
-        let mut pieces = self.rows.scan_prefix(take.to_be_bytes());
+        let mut pieces = self.engine.rows.scan_prefix(take.to_be_bytes());
         loop {
-            let piece = guarded(&self.path, "read", || pieces.next().transpose())?;
+            let piece = self.engine.read(|_| pieces.next().transpose())?;
             let number = piece.as_ref().and_then(|(key, _)| row_number(key));
             let last = arrivals.len() as u64;
             match &piece {
@@ -239,8 +233,8 @@ impl Takes for Journal {
 
     fn exchange(&self, take: u64, number: u64) -> Result<Taped<Exchange>, Fault> {
         let from = row_key(take, number, 0);
-        let row = guarded(&self.path, "read", || {
-            let pieces = self.rows.scan_prefix(&from[..16]).values();
+        let row = self.engine.read(|engine| {
+            let pieces = engine.rows.scan_prefix(&from[..16]).values();
             pieces.collect::<sled::Result<Vec<_>>>().map(|pieces| pieces.concat())
         })?;
         let (_, row) = unframed(&row).ok_or_else(|| self.broken(take, number, "is not what was written"))?;
@@ -248,8 +242,7 @@ impl Takes for Journal {
     }
 
     fn remove(&self, take: u64) -> Result<(), Fault> {
-        let takes = self.takes.clone();
-        self.between_commits(move |committer| committer.remove(&takes, take))
+        self.between_commits(move |committer| committer.remove(take))
     }
 }
 
@@ -357,6 +350,123 @@ mod tests {
         assert_eq!(Journal::open(dir.path()).unwrap().begin("c", 9).unwrap(), other + 1);
     }
 
+    /// What a store's folder holds at this moment, as one who opens it finds it after `kill -9`.
+    fn killed(dir: &Path) -> tempfile::TempDir {
+        fn copy(from: &Path, to: &Path) {
+            for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+                let to = to.join(entry.file_name());
+                if entry.file_type().unwrap().is_dir() {
+                    fs::create_dir(&to).unwrap();
+                    copy(&entry.path(), &to);
+                } else {
+                    fs::copy(entry.path(), to).unwrap();
+                }
+            }
+        }
+        let copied = tempfile::tempdir().unwrap();
+        copy(dir, copied.path());
+        copied
+    }
+
+    #[test]
+    fn what_is_in_the_log_only_is_counted_read_and_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let takes = [journal.begin("a", 7).unwrap(), journal.begin("b", 8).unwrap()];
+        let written: Vec<_> = (0..10).map(|n| exchange(&format!("exchange {n}"))).collect();
+        for (number, exchange) in (0..).zip(&written) {
+            append(&journal, takes[usize::try_from(number % 2).unwrap()], number, exchange);
+        }
+        let counts = |journal: &Journal| journal.takes().unwrap().iter().map(|take| take.exchanges).collect::<Vec<_>>();
+        assert_eq!((counts(&journal), journal.count(takes[0]).unwrap()), (vec![5, 5], 0), "the engine has none yet");
+        let killed_then = killed(dir.path());
+        assert_eq!(journal.read(takes[0]).unwrap().len(), 5);
+        assert_eq!(journal.count(takes[0]).unwrap(), 5);
+        drop(journal);
+        assert!(!dir.path().join("log").exists());
+
+        // Twice: the first one may be killed as well before it has removed the log.
+        let log = fs::read(killed_then.path().join("log")).unwrap();
+        for _ in 0..2 {
+            fs::write(killed_then.path().join("log"), &log).unwrap();
+            let journal = Journal::open(killed_then.path()).unwrap();
+            for (one, take) in takes.into_iter().enumerate() {
+                let expected: Vec<_> = written.iter().skip(one).step_by(2).cloned().collect();
+                assert_eq!(journal.read(take).unwrap(), expected);
+            }
+            assert!(!killed_then.path().join("log").exists());
+        }
+    }
+
+    #[test]
+    fn more_than_the_log_holds_is_kept_in_order_and_a_removed_take_leaves_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let (kept, removed) = (journal.begin("a", 7).unwrap(), journal.begin("b", 8).unwrap());
+        // Some go by the log, as they are larger than all of it.
+        let sizes = [10, 300_000, 3_000_000, 5, 700_000, 10, 600_000, 2_000_000, 400_000, 20];
+        let written: Vec<_> = (0..).zip(sizes).map(|(n, size)| exchange(&format!("{n}").repeat(size))).collect();
+        let receipts: Vec<_> = (0..).zip(&written).map(|(n, exchange)| journal.append(kept, n, exchange)).collect();
+        receipts.into_iter().for_each(|receipt| receipt.blocking_recv().unwrap().unwrap());
+        let marker = "this take is removed";
+        append(&journal, removed, 0, &exchange(marker));
+        let holds = |dir: &Path| memchr::memmem::find(&fs::read(dir.join("log")).unwrap(), marker.as_bytes()).is_some();
+        assert!(holds(dir.path()));
+        journal.remove(removed).unwrap();
+        assert!(!holds(dir.path()));
+        append(&journal, kept, 99, &exchange("last"));
+        let expected = [&written[..], &[exchange("last")]].concat();
+        let journals = [killed(dir.path()), {
+            drop(journal);
+            dir
+        }];
+        for dir in journals {
+            let journal = Journal::open(dir.path()).unwrap();
+            assert!(journal.read(kept).unwrap() == expected);
+            assert_eq!(journal.read(removed).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn a_log_that_lost_what_was_acknowledged_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let take = journal.begin("a", 7).unwrap();
+        (0..3).for_each(|n| append(&journal, take, n, &exchange("x")));
+        type Damage = fn(&mut Vec<u8>);
+        let cases: [(&str, Damage); 3] = [
+            ("its file `log` has lost commit 2 of 3", |log| log[512 * 2 + 40] ^= 1),
+            // The last one may be torn, but then it was not acknowledged, and not counted.
+            ("take 1 has 2 of its 3 exchanges", |log| log[512 * 3 + 40] ^= 1),
+            ("take 1 has 0 of its 3 exchanges", |log| log[512..].fill(0)),
+        ];
+        for (why, damage) in cases {
+            let killed = killed(dir.path());
+            let mut log = fs::read(killed.path().join("log")).unwrap();
+            damage(&mut log);
+            fs::write(killed.path().join("log"), log).unwrap();
+            let fault = Journal::open(killed.path()).unwrap_err().to_string();
+            assert!(fault.contains(why), "{fault}");
+        }
+        let killed = killed(dir.path());
+        fs::remove_file(killed.path().join("log")).unwrap();
+        let fault = Journal::open(killed.path()).unwrap_err().to_string();
+        assert!(fault.contains("take 1 has 0 of its 3 exchanges"), "{fault}");
+    }
+
+    #[test]
+    fn a_store_of_an_earlier_format_is_taken_over_with_its_rows() {
+        for format in ["1\n", "2\n"] {
+            let dir = tempfile::tempdir().unwrap();
+            filled(dir.path());
+            fs::write(dir.path().join("format"), format).unwrap();
+            let journal = Journal::open(dir.path()).unwrap();
+            append(&journal, 1, 4, &exchange("new"));
+            assert_eq!(journal.read(1).unwrap().len(), 4);
+            assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "3\n");
+        }
+    }
+
     #[test]
     fn a_store_is_open_once() {
         let dir = tempfile::tempdir().unwrap();
@@ -391,7 +501,7 @@ mod tests {
 
     #[test]
     fn damage_anywhere_is_a_fault_or_harmless_and_never_a_panic() {
-        engine::hush_caught_panics();
+        crate::store::engine::hush_caught_panics();
         let dir = tempfile::tempdir().unwrap();
         let data = filled(dir.path());
         let whole = fs::read(&data).unwrap();

@@ -1,5 +1,13 @@
 //! How exchanges stand in the journal: keys in order of take and commit, rows that can tell whether they are whole.
 
+/// A row on its way to the disk: the `number`th of its take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row<'a> {
+    pub(super) take: u64,
+    pub(super) number: u64,
+    pub(super) row: &'a [u8],
+}
+
 /// What stands before the first piece of a row: arrival (8), length (8) and BLAKE3 digest (32).
 const HEAD: usize = 48;
 

@@ -160,4 +160,18 @@ impl Fault {
     pub fn io(path: &Path, what: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), what, source }
     }
+
+    /// The same fault for another who waited.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::InUse { path, process } => Self::InUse { path: path.clone(), process: process.clone() },
+            Self::Damaged { path, why } => Self::Damaged { path: path.clone(), why: why.clone() },
+            Self::Unkeepable(why) => Self::Unkeepable(why.clone()),
+            Self::Version { path, why } => Self::Version { path: path.clone(), why: why.clone() },
+            Self::NoStore(path) => Self::NoStore(path.clone()),
+            Self::Closed => Self::Closed,
+            Self::Io { path, what, source } => Self::io(path, what, io::Error::new(source.kind(), source.to_string())),
+        }
+    }
 }

@@ -35,8 +35,12 @@ fn exchange(n: usize) -> Taped<Exchange> {
     scribe::tape_exchange(Exchange { request, response, took: None }, &Secrets::default())
 }
 
-/// Makes a store as one is after some use: a take removed, one kept, opened more than once. Returns what is in it.
-fn used(path: &Path) -> Vec<Taped<Exchange>> {
+/// Files below a folder, and what they hold.
+type Contents = Vec<(PathBuf, Vec<u8>)>;
+
+/// Makes a store as one is after some use and a `kill -9`: a take removed, one kept, opened more than once, the newest
+/// rows in its log. Returns its files, and what is in it.
+fn used(path: &Path) -> (Contents, Vec<Taped<Exchange>>) {
     let exchanges: Vec<_> = (0..24).map(exchange).collect();
     let append = |journal: &Journal, take: u64, range: std::ops::Range<usize>| {
         for n in range {
@@ -52,7 +56,9 @@ fn used(path: &Path) -> Vec<Taped<Exchange>> {
     drop(journal);
     let journal = Journal::open(path).unwrap();
     append(&journal, 2, 12..24);
-    exchanges
+    let relative = |file: &Path| file.strip_prefix(path).unwrap().to_owned();
+    let kept = files(path).into_iter().map(|file| (relative(&file), fs::read(&file).unwrap())).collect();
+    (kept, exchanges)
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -87,14 +93,10 @@ fn a_store_that_is_damaged_anywhere_is_told_of_or_as_it_was() {
     hush_caught_panics();
     let project = Project::new();
     let whole = project.file("whole");
-    let written = used(&whole);
+    let (kept, written) = used(&whole);
     let exported = |store: &str| project.run(&["cassette", "export", "whole", "--take", "2", "--store", store]);
     let expected = exported("whole").stdout;
     assert!(expected.contains("user 23 part 7"), "{expected}");
-    let kept: Vec<(PathBuf, Vec<u8>)> = files(&whole)
-        .into_iter()
-        .map(|file| (file.strip_prefix(&whole).unwrap().to_owned(), fs::read(&file).unwrap()))
-        .collect();
     // What tells nothing of exchanges may hold anything.
     let aside = |file: &Path| ["lock", ".gitignore"].iter().any(|name| file.ends_with(name));
     let targets: Vec<&PathBuf> = kept.iter().map(|(file, _)| file).filter(|file| !aside(file)).collect();
@@ -135,7 +137,9 @@ fn a_store_that_is_damaged_anywhere_is_told_of_or_as_it_was() {
         fs::remove_dir_all(store_path).unwrap();
     }
     eprintln!("damages to a store, by file and outcome: {outcomes:#?}");
-    assert!(outcomes.iter().any(|((file, outcome), _)| file.ends_with("db") && *outcome == "told"));
+    for name in ["db", "log"] {
+        assert!(outcomes.iter().any(|((file, outcome), _)| file.ends_with(name) && *outcome == "told"), "{name}");
+    }
 }
 
 #[test]

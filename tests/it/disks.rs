@@ -52,13 +52,13 @@ fn once(text: &str) -> String {
 async fn a_disk_that_is_full_while_recording_costs_no_answer_and_is_said_at_once() {
     const SIZE: usize = 200_000;
     let (project, graph) = (Project::new(), echo().await);
-    let Some(small) = disk(&project, "small", 8 * 1024) else { return };
+    let Some(small) = disk(&project, "small", 20 * 1024) else { return };
     let ca_pem = project.run(&["ca"]).stdout;
     let store = small.at().join("store");
     let options = ["--store", store.to_str().unwrap()];
     // What is sealed stands, as holes are no reason to replace it.
     project.write("cassettes/full.json", DEMO);
-    fs::write(small.at().join("filler"), [7; 1 << 20]).unwrap();
+    fs::write(small.at().join("filler"), vec![7; 10 << 20]).unwrap();
     let mut deck = project.record("full", &graph, &options);
     let mut told = HashMap::new();
     let holes = loop {
@@ -150,7 +150,7 @@ fn fill(project: &Project, closed: &Path) {
 #[test]
 fn a_folder_that_may_only_be_read_is_named_and_a_replay_works_from_it() {
     let project = Project::new();
-    let Some(closed) = disk(&project, "closed", 4 * 1024) else { return };
+    let Some(closed) = disk(&project, "closed", 12 * 1024) else { return };
     fill(&project, closed.at());
     closed.read_only();
     let replayed = project.run(&["replay", "user-statuses", "--config", "closed.toml", "--", "true"]);
@@ -195,8 +195,8 @@ fn a_store_that_is_not_ours_is_named() {
     project.write("file", "");
     project.write("others/mine.txt", "");
     Journal::open(&project.file("newer")).unwrap().begin("left", 0).unwrap();
-    assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "2\n");
-    project.write("newer/format", "3\n");
+    assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "3\n");
+    project.write("newer/format", "4\n");
     Journal::open(&project.file("garbled")).unwrap();
     project.write("garbled/format", "one");
     let told = ["file", "others", "newer", "garbled"].map(|store| {
@@ -206,12 +206,12 @@ fn a_store_that_is_not_ours_is_named() {
     });
     insta::assert_snapshot!(told.concat());
     // An older store is one of ours, and so is one from before there was a number; from now on it is written anew.
-    for older in [Some("1\n"), None] {
+    for older in [Some("1\n"), Some("2\n"), None] {
         match older {
             Some(older) => drop(project.write("newer/format", older)),
             None => fs::remove_file(project.file("newer/format")).unwrap(),
         }
         assert_eq!(Journal::open(&project.file("newer")).unwrap().takes().unwrap().len(), 1);
-        assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "2\n");
+        assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "3\n");
     }
 }
