@@ -5,7 +5,7 @@ use super::counts::{count_file, read_count};
 use super::engine::Engine;
 use super::format;
 use super::log;
-use super::rows::{framed, row_key, row_number, take_number, unframed};
+use super::rows::{Row, framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
@@ -59,8 +59,7 @@ impl Journal {
         }
         format::check(path)?;
         let engine = Engine::open(path)?;
-        // What the last process left in its log. A crash on the way repeats that.
-        log::take_over(path, |rows| engine.put(rows))?;
+        log::take_over(path, |rows| take_over(path, &engine, rows))?;
         log::remove(path)?;
         let path = path.to_owned();
         let mut journal = Self { path, engine, committer: None, closed: Mutex::default(), _lock: lock };
@@ -254,6 +253,19 @@ impl Drop for Journal {
             let _ = thread.join();
         }
     }
+}
+
+/// Puts into the engine what the last process left in its log. A crash on the way repeats that.
+fn take_over(path: &Path, engine: &Engine, rows: &[Row<'_>]) -> Result<(), Fault> {
+    for rows in rows.chunk_by(|a, b| a.take == b.take) {
+        // It was begun before they were written, and they are gone from the log before it is removed.
+        let take = rows[0].take;
+        if !engine.read(|engine| engine.takes.contains_key(take.to_be_bytes()))? {
+            let why = format!("take {take} is missing, and its log has exchanges of it");
+            return Err(Fault::Damaged { path: path.to_owned(), why });
+        }
+    }
+    engine.put(rows)
 }
 
 /// Whether a folder holds other things than a store: it is left as it is then.
