@@ -83,8 +83,7 @@ impl Engine {
 
     /// Writes rows, and brings them to the disk part by part: of each part all are there or none.
     ///
-    /// What a part no longer needs is only overwritten when it is on the disk as a whole, since sled keeps its place until
-    /// a batch is written. Row by row it overwrites sooner, and a power cut then leaves neither.
+    /// Whole batches, since a power cut amid rows that were inserted one by one left a file that sled could not open.
     ///
     /// # Errors
     /// When that fails.
