@@ -7,7 +7,7 @@ use super::sealing::stand_ins;
 use super::workers;
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
-use crate::store::indexes::{Indexes, Wanted, Writing};
+use crate::store::indexes::{HELD, Indexes, Wanted, Writing};
 use crate::tape::adapting;
 use crate::tape::cassette::{self, Entry};
 use crate::tape::compiling::Compiler;
@@ -59,10 +59,13 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
     };
     let Some(digests) = stream.all(worker, &mut add)? else { return Ok(None) };
     drop(ground);
+    let is_held = from.last().is_some_and(|end| *end <= HELD);
     let kept = Kept::new(writing.shelf().map_err(cannot)?, from);
     let index =
         compiler.done(played::Exchanges::Kept(kept), mint(&digests.text)).map_err(|source| damaged(path, source))?;
     keep(writing, &index, fingerprint, &digests);
+    let lost = || cannot(io::Error::other("what was just written of it reads otherwise"));
+    let index = if is_held { index.held().ok_or_else(lost)? } else { index };
     Ok(Some(with_people(index, config)?))
 }
 

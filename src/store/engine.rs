@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How often a lock that is held is asked for again, and after what time.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+pub(super) const LOCK_TRIES: u32 = 100;
+pub(super) const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// The largest value handed to sled, in bytes. What is larger than 128 KiB lands in files of its own, which sled never
 /// syncs, and that goes for its leaves too: one holds up to 16 values, and 20 for a moment after two were merged.

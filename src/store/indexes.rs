@@ -19,7 +19,7 @@ const MAGIC: &[u8; 16] = b"graphdeck index1";
 const HEAD: u64 = 512;
 /// The exchanges of an index up to this size are read into memory when it is opened, those of a larger one when they are
 /// played.
-const HELD: u64 = 32 << 20;
+pub const HELD: u64 = 32 << 20;
 /// A file that was changed so shortly before it was read may be changed again without that being seen in its time.
 const SETTLED: Duration = Duration::from_secs(2);
 

@@ -2,7 +2,7 @@
 
 use super::committer::{Append, Committer, Order};
 use super::counts::{count_file, read_count};
-use super::engine::Engine;
+use super::engine::{Engine, LOCK_PAUSE, LOCK_TRIES};
 use super::format;
 use super::log;
 use super::rows::{Row, framed, row_key, row_number, take_number, unframed};
@@ -275,11 +275,23 @@ fn is_anothers(path: &Path) -> bool {
     !empty && !holds("sled") && !holds("lock") && !holds("index")
 }
 
+/// Takes a lock that may be held a moment longer than its owner by a process that is just being started: it has our files
+/// until it becomes another program.
+fn lock_soon(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            taken => return taken,
+        }
+    }
+    file.try_lock()
+}
+
 /// Takes the lock of a store. It ends with the process, however that ends.
 fn lock(path: &Path) -> Result<File, Fault> {
     let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path.join("lock"));
     let mut file = opened.map_err(|source| Fault::io(path, "opened", source))?;
-    match file.try_lock() {
+    match lock_soon(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut process = String::new();

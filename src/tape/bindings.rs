@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// What grows with each new id or request is kept in trees, which are never much larger than what is in them.
 #[derive(Debug, Default)]
 pub struct Bindings {
-    guids: BTreeMap<Guid, Row>,
+    guids: BTreeMap<Guid, Bound>,
     /// For each text its row, and the digest of what it was derived from; none for a given one.
     texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
     lexicon: Lexicon,
     first_live: BTreeMap<Row, String>,
-    /// The digests of request and exchange that were played once.
-    once: BTreeSet<u64>,
+    /// The plays that came once, but for those that are kept with an id.
+    once: BTreeSet<Play>,
     /// How often those were played that were played more than once.
-    again: BTreeMap<u64, u32>,
+    again: BTreeMap<Play, u32>,
     /// How often each exchange answered, and which request it answered last.
     played: BTreeMap<u32, (u32, u64)>,
     /// How many requests came.
@@ -30,13 +30,42 @@ pub struct Bindings {
     pub(super) said: Said,
 }
 
+/// What is known of a live id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    /// The placeholder that it stands for.
+    pub(super) row: Row,
+    /// The play by which it came to that, if it is kept here: nearly every play with a new id is the last of its kind.
+    first: Play,
+}
+
+/// A request and an exchange as one number. By chance two of a million requests share one in one of ten million runs;
+/// one of them is then taken for a repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Play([u32; 2]);
+
+/// No play, as none is so by chance.
+const NO_PLAY: Play = Play([0; 2]);
+
+impl Play {
+    fn of(request: Key, exchange: u32) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = request.0;
+        Self([u32::from_le_bytes([a, b, c, d]) ^ exchange, u32::from_le_bytes([e, f, g, h]) ^ exchange])
+    }
+}
+
 impl Bindings {
     /// The placeholder that a live id stands for.
     #[must_use]
     pub fn row(&self, live: &Id) -> Option<Row> {
+        self.bound(live).map(|bound| bound.row)
+    }
+
+    /// What is known of a live id.
+    pub(super) fn bound(&self, live: &Id) -> Option<Bound> {
         match live {
             Id::Guid(guid) => self.guids.get(guid).copied(),
-            Id::Text(text) => self.texts.get(text).map(|(row, _)| *row),
+            Id::Text(text) => self.texts.get(text).map(|(row, _)| Bound { row: *row, first: NO_PLAY }),
         }
     }
 
@@ -52,10 +81,11 @@ impl Bindings {
         self.first_live.get(&row).map(String::as_str)
     }
 
-    /// Settles that `token` stands for `row` from now on.
-    pub fn bind(&mut self, token: &Token, row: Row) {
-        self.know(&token.id, row, None);
+    /// Settles that `token` stands for `row` from now on, and tells whether it is a new id.
+    pub fn bind(&mut self, token: &Token, row: Row) -> bool {
+        let new = self.know(&token.id, row, None);
         self.first_live.entry(row).or_insert_with(|| token.spelled.clone());
+        new
     }
 
     /// What a text that was told to the client was derived from; `None` when it was not.
@@ -64,24 +94,35 @@ impl Bindings {
         self.texts.get(text).and_then(|(_, origin)| *origin)
     }
 
-    /// Settles that an id stands for `row` from now on; `origin` is what it was derived from, if it was.
-    pub fn know(&mut self, id: &Id, row: Row, origin: Option<[u8; 32]>) {
+    /// Settles that an id stands for `row` from now on, and tells whether it is a new one; `origin` is what it was derived
+    /// from, if it was.
+    pub fn know(&mut self, id: &Id, row: Row, origin: Option<[u8; 32]>) -> bool {
         match id {
-            Id::Guid(guid) => drop(self.guids.insert(*guid, row)),
+            Id::Guid(guid) => {
+                let mut new = false;
+                let vacant = || {
+                    new = true;
+                    Bound { row, first: NO_PLAY }
+                };
+                self.guids.entry(*guid).or_insert_with(vacant).row = row;
+                new
+            }
             Id::Text(text) => {
-                if !self.texts.contains_key(text) {
+                let new = !self.texts.contains_key(text);
+                if new {
                     self.texts.insert(text.clone(), (row, origin));
                     self.lexicon.add(id);
                 }
+                new
             }
         }
     }
 
-    /// How often `exchange` answered this very request.
-    #[must_use]
-    pub fn plays(&self, request: Key, exchange: u32) -> u32 {
-        let play = play(request, exchange);
-        self.again.get(&play).copied().unwrap_or_else(|| u32::from(self.once.contains(&play)))
+    /// How often `exchange` answered this very request; `bound` is what is known of its ids.
+    pub(super) fn plays(&self, request: Key, exchange: u32, bound: &[Option<Bound>]) -> u32 {
+        let play = Play::of(request, exchange);
+        let is_first = || bound.iter().flatten().any(|bound| bound.first == play) || self.once.contains(&play);
+        self.again.get(&play).copied().unwrap_or_else(|| u32::from(is_first()))
     }
 
     /// How often `exchange` answered any request.
@@ -112,21 +153,16 @@ impl Bindings {
         self.begins.entry(shape).or_default()
     }
 
-    /// Counts one more play.
-    pub fn count(&mut self, request: Key, exchange: u32) {
-        let play = play(request, exchange);
-        if !self.once.insert(play) {
-            *self.again.entry(play).or_insert(1) += 1;
+    /// Counts one more play of a request that `exchange` answered so often; `new` is an id that it has bound.
+    pub(super) fn count(&mut self, request: Key, exchange: u32, plays: u32, new: Option<Guid>) {
+        let play = Play::of(request, exchange);
+        match new.and_then(|guid| self.guids.get_mut(&guid)) {
+            _ if plays > 0 => drop(self.again.insert(play, plays + 1)),
+            Some(bound) => bound.first = play,
+            None => drop(self.once.insert(play)),
         }
         let (count, last) = self.played.entry(exchange).or_default();
         *count += 1;
         *last = self.asked;
     }
-}
-
-/// A request and an exchange as one number. By chance two of a million requests share one in one of ten million runs;
-/// one of them is then taken for a repeat.
-fn play(request: Key, exchange: u32) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = request.0;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (u64::from(exchange) << 32 | u64::from(exchange))
 }

@@ -1,6 +1,6 @@
 //! Which recorded exchange answers a request: by its shape, by the ids that are known, and then by recorded order.
 
-use super::bindings::Bindings;
+use super::bindings::{Bindings, Bound};
 use super::id::Id;
 use super::ids::Row;
 use super::index::{Index, LITERAL, Slot};
@@ -56,11 +56,14 @@ impl Index {
     ) -> Option<Choice<'a>> {
         let shape = shapes.find(live.key)?;
         let groups = Groups { shapes, shape };
-        let rows: Vec<_> = live.tokens.iter().map(|token| self.settled_row(&token.id, bindings)).collect();
+        let bound: Vec<_> = live.tokens.iter().map(|token| bindings.bound(&token.id)).collect();
+        let row = |(token, bound): (&Token, &Option<Bound>)| bound.map(|it| it.row).or_else(|| self.unseal(&token.id));
+        let rows: Vec<_> = live.tokens.iter().zip(&bound).map(row).collect();
         let settled = Settled { live, rows: &rows };
         let group = self.settled(groups, settled).or_else(|| self.nearest(groups, settled, bindings))?;
         let request = reading.very_request();
-        let plays = shapes.exchanges(group).iter().map(|&exchange| (exchange, bindings.plays(request, exchange)));
+        let plays =
+            shapes.exchanges(group).iter().map(|&exchange| (exchange, bindings.plays(request, exchange, &bound)));
         // The first that did not answer it, or else the last.
         let mut last = None;
         for (exchange, plays) in plays {

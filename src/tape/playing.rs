@@ -4,10 +4,12 @@ use super::bindings::Bindings;
 use super::choosing::Choice;
 use super::differences::Live;
 use super::exchange::{Request, Taped};
+use super::guid::Guid;
+use super::id::Id;
 use super::ids::Row;
 use super::index::{HEARD, Index, READS};
 use super::lexicon::Lexicon;
-use super::matching::{Key, Reading, Repeat, Varying};
+use super::matching::{Key, Reading, Repeat, Token, Varying};
 use super::miss::{Played, Unanswered};
 use super::script::Blank;
 use super::speaking::{Policy, Speaker};
@@ -146,8 +148,8 @@ pub fn decide<'a>(
     let Found { choice, repeat } = find(index, bindings, manner, reading)?;
     bindings.ask();
     let plays = if reading.repeat == Repeat::Last { 0 } else { choice.plays };
-    settle(index, bindings, &choice);
-    bindings.count(reading.very_request(), choice.exchange);
+    let new = settle(index, bindings, &choice, reading.loose().tokens);
+    bindings.count(reading.very_request(), choice.exchange, choice.plays, new);
     Ok(Decided { reading, choice, plays, repeat })
 }
 
@@ -226,14 +228,21 @@ fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
 }
 
 /// Binds what the choice decided. Ids that need no table, because the cassette or the mint knows them, take no room.
-fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>) {
+/// Returns an id that was not bound before, if one of those that are `compared` is.
+fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>, compared: &[Token]) -> Option<Guid> {
+    let mut new = None;
     for (row, token) in &choice.bound {
         let minted = index.minter(*row).is_some();
         let known = index.unseal(&token.id).is_some() || index.ids.find(&token.id) == Some(*row);
-        if !(minted && known) {
-            bindings.bind(token, *row);
+        if !(minted && known)
+            && bindings.bind(token, *row)
+            && let Id::Guid(guid) = token.id
+            && compared.iter().any(|compared| compared.id == token.id)
+        {
+            new = Some(guid);
         }
     }
+    new
 }
 
 #[cfg(test)]
@@ -362,6 +371,20 @@ mod tests {
         let mut deck = Deck::of(recording());
         let played = [X, Y, LITERAL, A].map(|config| deck.answer(post(config)).unwrap().exchange);
         assert_eq!(played, [1, 4, 1, 1]);
+    }
+
+    #[test]
+    fn an_id_at_an_ignored_place_makes_no_other_request_of_it() {
+        let said = |at: &str| {
+            let body = format!(r#"{{"status":"error","lastReportedDateTime":"{at}"}}"#);
+            request(&format!("POST {A}/userStatuses"), &body)
+        };
+        let mut exchanges = recording();
+        exchanges.push(answered(said(B), 201, format!(r#"{{"id":"{T}"}}"#)));
+        let mut deck = Deck::of(exchanges);
+        deck.body(list(A));
+        let [first, second, third] = [X, Y, X].map(|at| deck.body(said(at)));
+        assert!(first != second && second != third && third != first, "{first} {second} {third}");
     }
 
     #[test]
