@@ -12,41 +12,56 @@ use crate::tape::playing::Answer;
 use crate::tape::reading_cache::RawRequest;
 use crate::tape::{batch, sign_in};
 use crate::wire::message::{self, Body, Read};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri};
 
 /// Answers a request that is for `target`.
-pub async fn answer(front: &Front, session: &Session, request: Request<Body>, target: &Target) -> Response<Body> {
+pub async fn answer(front: &Front, session: &Session, request: Box<Request<Body>>, target: &Target) -> Response<Body> {
     let mark = request.headers().get(&CLIENT_REQUEST_ID).cloned();
     let outcome = match session {
         // Boxed, so that an answer from tape is not as large under way as one from Graph.
-        Session::Record(recorder) => Box::pin(recorder.answer(request, target)).await.map_err(Fault::from),
+        Session::Record(recorder) => Box::pin(recorder.answer(*request, target)).await.map_err(Fault::from),
         Session::Replay(player) => replay(player, request, target, front, mark.as_ref()).await,
-        Session::Auto(auto) => Box::pin(play_or_record(auto, request, target, front, mark.as_ref())).await,
+        Session::Auto(auto) => Box::pin(play_or_record(auto, *request, target, front, mark.as_ref())).await,
     };
     outcome.unwrap_or_else(|fault| refuse(&fault, mark))
 }
 
 async fn replay(
     player: &Player,
-    request: Request<Body>,
+    mut request: Box<Request<Body>>,
     target: &Target,
     front: &Front,
     mark: Option<&HeaderValue>,
 ) -> Result<Response<Body>, Fault> {
     let (limit, patience) = (front.body_limit, front.patience);
-    let (head, body) = request.into_parts();
+    let body = std::mem::replace(request.body_mut(), message::empty());
     let body = match message::read(body, limit.bytes, patience).await.map_err(Fault::Client)? {
         Read::Whole(bytes) => bytes,
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit.bytes)),
     };
-    let raw = raw(player, &head, target, &body);
+    let raw = raw(player, (request.method(), request.uri(), request.headers()), target, &body);
     if let Some(recalled) = raw.and_then(|raw| player.recall(&raw)) {
         return recalled.map(|played| spoken(played, mark)).map_err(Fault::Miss);
     }
-    let request = message::owned_request(&head, &target.host, &body, limit).map_err(Fault::Coding)?;
+    // Boxed, so that what is recalled is not as large under way.
+    Box::pin(anew(player, *request, &body, target, front, mark)).await
+}
+
+/// Answers a request that was not recalled.
+async fn anew(
+    player: &Player,
+    request: Request<Body>,
+    body: &Bytes,
+    target: &Target,
+    front: &Front,
+    mark: Option<&HeaderValue>,
+) -> Result<Response<Body>, Fault> {
+    let (head, _) = request.into_parts();
+    let raw = raw(player, (&head.method, &head.uri, &head.headers), target, body);
+    let request = message::owned_request(&head, &target.host, body, front.body_limit).map_err(Fault::Coding)?;
     if target.kind == HostKind::SignIn
         && front.sign_in.offline
         && let Some(response) = sign_in::answer(&request)
@@ -74,14 +89,19 @@ async fn replay(
 }
 
 /// How a request came, where its like may be answered without a long way.
-fn raw<'a>(player: &Player, head: &'a Parts, target: &'a Target, body: &'a [u8]) -> Option<RawRequest<'a>> {
-    let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    let plain = player.trouble().is_none() && !head.headers.contains_key(CONTENT_ENCODING) && path.starts_with('/');
+fn raw<'a>(
+    player: &Player,
+    (method, uri, headers): (&'a Method, &'a Uri, &'a HeaderMap),
+    target: &'a Target,
+    body: &'a [u8],
+) -> Option<RawRequest<'a>> {
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let plain = player.trouble().is_none() && !headers.contains_key(CONTENT_ENCODING) && path.starts_with('/');
     (plain && target.kind == HostKind::Graph).then(|| RawRequest {
-        method: head.method.as_str(),
+        method: method.as_str(),
         host: &target.host,
         target: path,
-        content_type: head.headers.get(CONTENT_TYPE).map_or(b"", HeaderValue::as_bytes),
+        content_type: headers.get(CONTENT_TYPE).map_or(b"", HeaderValue::as_bytes),
         body,
     })
 }

@@ -144,10 +144,11 @@ async fn serve_http(context: Context, stream: Stream, version: Version, via: Via
 }
 
 fn answered(connection: Arc<(Context, Via)>, request: Request<Incoming>) -> Answered {
+    // In a box from the beginning: else each step on its way would have room for all of it.
+    let request = Box::new(request.map(message::streaming));
     Box::pin(async move {
         let (context, via) = &*connection;
         let is_connect = request.method() == Method::CONNECT;
-        let (ending, reset) = (context.ending.clone(), context.reset.clone());
         // Over HTTP/2 it is the request's stream that is reset: the connection belongs to others too.
         let of_its_own = request.version() < http::Version::HTTP_2;
         let (mut response, doubtful) = match reverse::check_host(&request).and_then(|()| fields::check(&request)) {
@@ -160,18 +161,17 @@ fn answered(connection: Arc<(Context, Via)>, request: Request<Incoming>) -> Answ
         }
         let effect = response.extensions().get::<Effect>().copied();
         if effect == Some(Effect::Stall) {
-            reached(ending, Ending::Soon).await;
+            Box::pin(reached(context.ending.clone(), Ending::Soon)).await;
         } else if effect == Some(Effect::Reset) && of_its_own {
-            reset.ask();
+            context.reset.ask();
         }
         effect.map_or(Ok(response), |_| Err(Abandoned))
     })
 }
 
-async fn dispatch(context: &Context, via: &Via, mut request: Request<Incoming>) -> Response<Body> {
+async fn dispatch(context: &Context, via: &Via, mut request: Box<Request<Body>>) -> Response<Body> {
     if control::is_for_us(via, context.local, &request) {
-        let request = request.map(message::streaming);
-        return Box::pin(control::answer(&context.front, context.local, request)).await;
+        return Box::pin(control::answer(&context.front, context.local, *request)).await;
     }
     let is_connect = request.method() == Method::CONNECT;
     let origin_form = request.version() >= http::Version::HTTP_2 || request.uri().scheme().is_none();
@@ -194,21 +194,21 @@ async fn dispatch(context: &Context, via: &Via, mut request: Request<Incoming>) 
     };
     match session {
         Ok((name, session)) if is_connect => {
-            Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, request)).await
+            Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, *request)).await
         }
         Ok((_, session)) => ask(context, &session, via, request).await,
         Err(fault) => refusal::refuse(&fault, None),
     }
 }
 
-async fn ask(context: &Context, session: &Session, via: &Via, request: Request<Incoming>) -> Response<Body> {
+async fn ask(context: &Context, session: &Session, via: &Via, request: Box<Request<Body>>) -> Response<Body> {
     let front = &context.front;
     let in_absolute_form =
         *via == Via::Own && request.version() < http::Version::HTTP_2 && request.uri().scheme().is_some();
     let target =
         if in_absolute_form { forward::absolute(front, request.uri()) } else { reverse::target(front, via, &request) };
     match target {
-        Ok(target) => answer::answer(front, session, request.map(message::streaming), &target).await,
+        Ok(target) => answer::answer(front, session, request, &target).await,
         Err(fault) => refuse(session, &fault),
     }
 }
@@ -220,7 +220,7 @@ fn refuse(session: &Session, fault: &Fault) -> Response<Body> {
     refusal::refuse(fault, None)
 }
 
-async fn connect(context: Context, session: &Session, mut request: Request<Incoming>) -> Response<Body> {
+async fn connect(context: Context, session: &Session, mut request: Request<Body>) -> Response<Body> {
     let connect = forward::connect(&context.front, request.uri());
     let outcome = match connect {
         Ok(Connect::Open(target)) => {
@@ -242,7 +242,7 @@ async fn connect(context: Context, session: &Session, mut request: Request<Incom
 async fn tunnel(
     context: Context,
     session: &Session,
-    mut request: Request<Incoming>,
+    mut request: Request<Body>,
     authority: &str,
 ) -> Result<Response<Body>, Fault> {
     let recorder = session.recorder().ok_or_else(|| Fault::Offline(authority.to_owned()))?;

@@ -136,7 +136,10 @@ async fn next(body: &mut Body, patience: Duration) -> Result<Option<Frame<Bytes>
     let there = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
     let frame = match there {
         Poll::Ready(frame) => frame,
-        Poll::Pending => tokio::time::timeout(patience, body.frame()).await.map_err(|_| Broken::Silent(patience))?,
+        Poll::Pending => {
+            let waited = Box::pin(tokio::time::timeout(patience, body.frame())).await;
+            waited.map_err(|_| Broken::Silent(patience))?
+        }
     };
     Ok(frame.transpose()?)
 }
