@@ -380,7 +380,8 @@ mod tests {
             request(&format!("POST {A}/userStatuses"), &body)
         };
         let mut exchanges = recording();
-        exchanges.push(answered(said(B), 201, format!(r#"{{"id":"{T}"}}"#)));
+        let made = r#"{"id":"0c0c0c0c-1029-4901-91f0-05454c445d59"}"#;
+        exchanges.push(answered(said(B), 201, made.to_owned()));
         let mut deck = Deck::of(exchanges);
         deck.body(list(A));
         let [first, second, third] = [X, Y, X].map(|at| deck.body(said(at)));
