@@ -117,6 +117,11 @@ impl Fleet {
         Ok(&self.running[name])
     }
 
+    /// Forgets what earlier replays have made ready.
+    pub(crate) fn forget_indexes(&self) {
+        let _ = fs::remove_dir_all(self.path("store").join("index"));
+    }
+
     /// How long it takes from the start of a replay to the end of its first answer.
     pub(crate) fn first_answer(&self, users: u64) -> Result<Duration, Fault> {
         self.tape(users)?;
