@@ -100,13 +100,6 @@ fn matched_and_spoken_with_ids_never_seen(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn back_to_the_wire(bencher: Bencher<'_, '_>) {
-    let player = player();
-    let request = player.taped(owned(1));
-    bencher.with_inputs(|| player.answer(&request).unwrap().response).bench_local_values(message::held);
-}
-
-#[divan::bench]
 fn all_of_it(bencher: Bencher<'_, '_>) {
     let player = player();
     let (body, limit) = (Bytes::from_static(BODY.as_bytes()), BodyLimit { bytes: 1 << 20, expansion: 10 });
