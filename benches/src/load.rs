@@ -19,6 +19,17 @@ pub(crate) enum Via {
     Connect,
 }
 
+impl Via {
+    fn of(arguments: &Arguments) -> Result<Self, Fault> {
+        match arguments.text("via").unwrap_or("plain") {
+            "plain" => Ok(Self::Plain),
+            "tls" => Ok(Self::Tls),
+            "connect" => Ok(Self::Connect),
+            other => Err(format!("--via {other} is none of plain, tls, connect").into()),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
@@ -52,15 +63,9 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn command(arguments: &Arguments) -> Result<(), Fault> {
-    let via = match arguments.text("via").unwrap_or("plain") {
-        "plain" => Via::Plain,
-        "tls" => Via::Tls,
-        "connect" => Via::Connect,
-        other => return Err(format!("--via {other} is none of plain, tls, connect").into()),
-    };
     let load = Load {
         address: arguments.needed("address")?,
-        via,
+        via: Via::of(arguments)?,
         http2: arguments.has("http2"),
         connections: arguments.or("connections", 64)?,
         users: arguments.or("users", 1)?,
@@ -90,12 +95,12 @@ pub(crate) fn send(arguments: &Arguments) -> Result<(), Fault> {
     let mut series =
         Series { users: arguments.or("users", 1)?, renamed: !arguments.has("recorded"), client: 0, sent: 0 };
     runtime()?.block_on(async {
-        let (mut connection, mut post) = (h1::Connection::open(address, Via::Plain).await?, Post::new());
+        let (mut connection, mut post) = (h1::Connection::open(address, Via::of(arguments)?).await?, Post::new());
         for _ in 0..count {
             let (configuration, user) = series.next();
             post.set(&configuration, user);
             let answer = connection.exchange(&post.bytes).await?;
-            expect(answer.status, answer.body, user, true)?;
+            expect(answer.status, answer.body, user, !arguments.has("limit"))?;
         }
         Ok(())
     })
