@@ -88,6 +88,11 @@ impl<S> Counted<S> {
         Self { stream, activity }
     }
 
+    /// The stream, which is counted no more.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
     fn count<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.activity.reads_and_writes.fetch_add(1, Relaxed);

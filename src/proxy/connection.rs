@@ -19,7 +19,6 @@ use crate::wire::message::{self, Body};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -227,7 +226,7 @@ async fn connect(context: Context, session: &Session, mut request: Request<Body>
             let upgrade = hyper::upgrade::on(&mut request);
             context.clone().spawn(async move {
                 if let Ok(inside) = upgrade.await {
-                    serve(context, Box::new(TokioIo::new(inside)), Via::As(target)).await;
+                    serve(context, protocol::upgraded(inside), Via::As(target)).await;
                 }
             });
             Ok(Response::new(message::empty()))
@@ -250,7 +249,7 @@ async fn tunnel(
     let upgrade = hyper::upgrade::on(&mut request);
     context.clone().spawn(async move {
         let Ok(inside) = upgrade.await else { return };
-        let mut inside = TokioIo::new(inside);
+        let mut inside = protocol::upgraded(inside);
         tokio::select! {
             () = reached(context.ending, Ending::Soon) => {}
             // Either side may end the tunnel in any way it likes.

@@ -60,6 +60,11 @@ impl<S> Framed<S> {
         Self { stream, framing, limits, refused, patience, held: Vec::new(), sound: 0, deadline: None, end: End::Open }
     }
 
+    /// The stream, and what was read of it and not yet given on.
+    pub fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.held)
+    }
+
     /// Where the refused request is told.
     pub fn refused(&self) -> Refused {
         self.refused.clone()

@@ -41,7 +41,7 @@ pub async fn read<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Option<(Ope
         } else {
             Opening::Http1
         };
-        return Ok(Some((opening, Prefixed { seen, given: 0, stream })));
+        return Ok(Some((opening, Prefixed::new(seen, stream))));
     }
 }
 
@@ -51,6 +51,13 @@ pub struct Prefixed<S> {
     seen: Vec<u8>,
     given: usize,
     stream: S,
+}
+
+impl<S> Prefixed<S> {
+    /// Gives `seen` back before what else comes on `stream`.
+    pub fn new(seen: Vec<u8>, stream: S) -> Self {
+        Self { seen, given: 0, stream }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

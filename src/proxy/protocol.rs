@@ -3,6 +3,7 @@
 use super::activity::{Activity, Counted};
 use super::framed::{Framed, Refused};
 use super::front::Limits;
+use super::preface::Prefixed;
 use super::refusal::{self, Fault};
 use super::seldom::Seldom;
 use crate::wire::framing;
@@ -12,6 +13,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -76,6 +78,20 @@ pub async fn serve(
     };
     if let Err(fault) = outcome {
         tracing::debug!("a connection ended early: {fault}");
+    }
+}
+
+/// The stream on which HTTP is spoken no more after an upgrade. What read HTTP/1 on it is taken off again: else each byte
+/// of a tunnel would go through it.
+pub fn upgraded(upgraded: Upgraded) -> Stream {
+    match upgraded.downcast::<TokioIo<Framed<Counted<Stream>>>>() {
+        Ok(Parts { io, read_buf, .. }) => {
+            let (stream, held) = io.into_inner().into_parts();
+            let (stream, seen) = (stream.into_inner(), [&*read_buf, &*held].concat());
+            if seen.is_empty() { stream } else { Box::new(Prefixed::new(seen, stream)) }
+        }
+        // In HTTP/2 a tunnel is one stream of many.
+        Err(upgraded) => Box::new(TokioIo::new(upgraded)),
     }
 }
 

@@ -92,6 +92,10 @@ fn connect_heads_are_understood_as_real_clients_send_them() {
         // Inside the tunnel plain HTTP is answered as well as TLS.
         let inside = "GET /_graphdeck/health HTTP/1.1\r\nHost: graph.microsoft.com\r\nConnection: close\r\n\r\n";
         assert!(raw(&mut stream, inside, "\"}}").starts_with("HTTP/1.1 501 "), "{head}");
+        // What comes with the head, before the tunnel is there, is the first that goes through it.
+        let mut stream = TcpStream::connect(deck.address).unwrap();
+        let answers = raw(&mut stream, &format!("{head}{inside}"), "\"}}");
+        assert!(answers.contains(" 200 ") && answers.contains("HTTP/1.1 501 "), "{head}{answers}");
     }
 }
 
