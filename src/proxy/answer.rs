@@ -172,7 +172,7 @@ fn warn_of_old_id(id: &str, request: &exchange::Request) {
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.
 fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
-    let told = ["replay; exchange=", &played.exchange.to_string()].concat();
+    let told = ["replay; exchange=", itoa::Buffer::new().format(played.exchange)].concat();
     let told = HeaderValue::try_from(told).expect("digits make a header");
     marked(message::held(played.response), told, mark)
 }

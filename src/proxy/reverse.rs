@@ -30,10 +30,11 @@ pub fn target<B>(front: &Front, via: &Via, request: &Request<B>) -> Result<Targe
         }
         (Via::As(target), _) => Ok(target.clone()),
         // A client whose name service was bent to the deck speaks to it as to Graph, at the deck's port.
-        (Via::Own, Some(named)) if front.hosts.kind(split_port(named).0) != HostKind::Other => {
-            Ok(front.hosts.target(split_port(named).0, true))
+        (Via::Own, named) => {
+            let named = named.map(|named| front.hosts.target(split_port(named).0, true));
+            let known = named.filter(|target| target.kind != HostKind::Other);
+            Ok(known.unwrap_or_else(|| front.hosts.target(&front.hosts.reverse, true)))
         }
-        (Via::Own, _) => Ok(front.hosts.target(&front.hosts.reverse, true)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// A future that is polled when it was woken: the end of a connection need not be looked for with each of its requests.
@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 pub struct Seldom<F> {
     future: Pin<Box<F>>,
     woken: Arc<Woken>,
+    /// The task that was noted last: it is nearly always the same, and no lock is taken then.
+    noted: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -22,7 +24,7 @@ impl<F: Future> Seldom<F> {
     /// The same future, polled seldom.
     pub fn new(future: F) -> Self {
         let woken = Woken { is_it: AtomicBool::new(true), task: Mutex::default() };
-        Self { future: Box::pin(future), woken: Arc::new(woken) }
+        Self { future: Box::pin(future), woken: Arc::new(woken), noted: None }
     }
 }
 
@@ -31,8 +33,11 @@ impl<F: Future> Future for Seldom<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // The task is noted first: whoever wakes it from now on is either seen below or wakes it.
-        self.woken.note(cx.waker());
-        if !self.woken.is_it.swap(false, SeqCst) {
+        if !self.noted.as_ref().is_some_and(|noted| noted.will_wake(cx.waker())) {
+            self.noted = Some(cx.waker().clone());
+            *self.woken.task() = self.noted.clone();
+        }
+        if !self.woken.is_it.load(SeqCst) || !self.woken.is_it.swap(false, SeqCst) {
             return Poll::Pending;
         }
         let waker = Waker::from(Arc::clone(&self.woken));
@@ -41,11 +46,8 @@ impl<F: Future> Future for Seldom<F> {
 }
 
 impl Woken {
-    fn note(&self, waker: &Waker) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-            *task = Some(waker.clone());
-        }
+    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,7 +58,7 @@ impl Wake for Woken {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.is_it.store(true, SeqCst);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let task = self.task().clone();
         if let Some(task) = task {
             task.wake();
         }
