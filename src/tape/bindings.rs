@@ -1,5 +1,6 @@
 //! What one session has settled: which live id stands for which placeholder, and what was played how often.
 
+use super::bound_ids::{Bound, BoundIds, NO_PLAY, Play};
 use super::echo::Said;
 use super::guid::Guid;
 use super::id::Id;
@@ -10,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The state of a session. It only grows: a live id that stands for a placeholder does so to the end.
 ///
-/// What grows with each new id or request is kept in trees, which are never much larger than what is in them.
+/// What grows with each new id or request is kept in tables that are never much larger than what is in them.
 #[derive(Debug, Default)]
 pub struct Bindings {
-    guids: BTreeMap<Guid, Bound>,
+    guids: BoundIds,
     /// For each text its row, and the digest of what it was derived from; none for a given one.
     texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
     lexicon: Lexicon,
@@ -29,23 +30,6 @@ pub struct Bindings {
     begins: BTreeMap<Key, usize>,
     pub(super) said: Said,
 }
-
-/// What is known of a live id.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bound {
-    /// The placeholder that it stands for.
-    pub(super) row: Row,
-    /// The play by which it came to that, if it is kept here: nearly every play with a new id is the last of its kind.
-    first: Play,
-}
-
-/// A request and an exchange as one number. By chance two of a million requests share one in one of ten million runs;
-/// one of them is then taken for a repeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Play([u32; 2]);
-
-/// No play, as none is so by chance.
-const NO_PLAY: Play = Play([0; 2]);
 
 impl Play {
     fn of(request: Key, exchange: u32) -> Self {
@@ -64,7 +48,7 @@ impl Bindings {
     /// What is known of a live id.
     pub(super) fn bound(&self, live: &Id) -> Option<Bound> {
         match live {
-            Id::Guid(guid) => self.guids.get(guid).copied(),
+            Id::Guid(guid) => self.guids.get(*guid),
             Id::Text(text) => self.texts.get(text).map(|(row, _)| Bound { row: *row, first: NO_PLAY }),
         }
     }
@@ -84,7 +68,7 @@ impl Bindings {
     /// Settles that `token` stands for `row` from now on, and tells whether it is a new id.
     pub fn bind(&mut self, token: &Token, row: Row) -> bool {
         let new = self.know(&token.id, row, None);
-        self.first_live.entry(row).or_insert_with(|| token.spelled.clone());
+        self.first_live.entry(row).or_insert_with(|| token.spelled.to_string());
         new
     }
 
@@ -99,13 +83,11 @@ impl Bindings {
     pub fn know(&mut self, id: &Id, row: Row, origin: Option<[u8; 32]>) -> bool {
         match id {
             Id::Guid(guid) => {
-                let mut new = false;
-                let vacant = || {
-                    new = true;
-                    Bound { row, first: NO_PLAY }
-                };
-                self.guids.entry(*guid).or_insert_with(vacant).row = row;
-                new
+                let known = self.guids.get_mut(*guid).map(|bound| bound.row = row).is_some();
+                if !known {
+                    self.guids.add(*guid, Bound { row, first: NO_PLAY });
+                }
+                !known
             }
             Id::Text(text) => {
                 let new = !self.texts.contains_key(text);
@@ -156,7 +138,7 @@ impl Bindings {
     /// Counts one more play of a request that `exchange` answered so often; `new` is an id that it has bound.
     pub(super) fn count(&mut self, request: Key, exchange: u32, plays: u32, new: Option<Guid>) {
         let play = Play::of(request, exchange);
-        match new.and_then(|guid| self.guids.get_mut(&guid)) {
+        match new.and_then(|guid| self.guids.get_mut(guid)) {
             _ if plays > 0 => drop(self.again.insert(play, plays + 1)),
             Some(bound) => bound.first = play,
             None => drop(self.once.insert(play)),

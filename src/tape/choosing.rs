@@ -1,17 +1,22 @@
 //! Which recorded exchange answers a request: by its shape, by the ids that are known, and then by recorded order.
 
-use super::bindings::{Bindings, Bound};
+use super::bindings::Bindings;
+use super::bound_ids::Bound;
 use super::id::Id;
 use super::ids::Row;
 use super::index::{Index, LITERAL, Slot};
 use super::matching::{Reading, Shape, Token};
 use super::shapes::Shapes;
+use smallvec::SmallVec;
+
+/// Something of each id of a request: of so many without memory of its own.
+type Each<T> = SmallVec<[T; 4]>;
 
 /// The exchange that answers, and how its ids stand in the live request.
 #[derive(Debug)]
 pub(super) struct Choice<'a> {
     pub(super) exchange: u32,
-    pub(super) bound: Vec<(Row, &'a Token)>,
+    pub(super) bound: Each<(Row, &'a Token)>,
     /// Whether a place had to be ignored.
     pub(super) ignored: bool,
     /// How often the exchange answered this very request.
@@ -56,9 +61,9 @@ impl Index {
     ) -> Option<Choice<'a>> {
         let shape = shapes.find(live.key)?;
         let groups = Groups { shapes, shape };
-        let bound: Vec<_> = live.tokens.iter().map(|token| bindings.bound(&token.id)).collect();
+        let bound: Each<_> = live.tokens.iter().map(|token| bindings.bound(&token.id)).collect();
         let row = |(token, bound): (&Token, &Option<Bound>)| bound.map(|it| it.row).or_else(|| self.unseal(&token.id));
-        let rows: Vec<_> = live.tokens.iter().zip(&bound).map(row).collect();
+        let rows: Each<_> = live.tokens.iter().zip(&bound).map(row).collect();
         let settled = Settled { live, rows: &rows };
         let group = self.settled(groups, settled).or_else(|| self.nearest(groups, settled, bindings))?;
         let request = reading.very_request();
@@ -84,7 +89,7 @@ impl Index {
             let row = row.or_else(|| self.recorded_row(&token.id));
             row.or_else(|| self.literals.find(&token.id).map(|number| LITERAL | number))
         };
-        let filling: Vec<u32> = live.tokens.iter().zip(rows).map(filled).collect::<Option<_>>()?;
+        let filling: Each<u32> = live.tokens.iter().zip(rows).map(filled).collect::<Option<_>>()?;
         groups.shapes.group(groups.shape, &filling)
     }
 
@@ -146,7 +151,7 @@ impl Index {
             Slot::Literal(id) => (id == live).then_some(false),
             Slot::Id(row) => match settled {
                 Some(settled) => (settled == *row).then_some(false),
-                None if self.recorded_row(live) == Some(*row) => Some(false),
+                None if self.is_recorded(*row, live) => Some(false),
                 None if self.is_foreign(*row, live) => None,
                 None => Some(true),
             },
@@ -156,6 +161,14 @@ impl Index {
     /// The row whose recorded value a live id is, or whose person.
     pub(super) fn recorded_row(&self, live: &Id) -> Option<Row> {
         self.ids.find(live).or_else(|| self.ids.find(&self.rules.stand_in(live)?))
+    }
+
+    /// Whether a live id is the recorded value of a row, or its person.
+    pub(super) fn is_recorded(&self, row: Row, live: &Id) -> bool {
+        match self.rules.stand_in(live) {
+            None => self.ids.is(row, live),
+            Some(_) => self.recorded_row(live) == Some(row),
+        }
     }
 
     /// The row that a live id stands for beyond doubt: it was bound, or sealed by this deck's mint.

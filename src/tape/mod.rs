@@ -6,6 +6,7 @@ pub mod adapting;
 pub mod batch;
 pub mod bindings;
 pub mod body;
+mod bound_ids;
 pub mod cassette;
 mod choosing;
 pub mod compiling;
