@@ -76,7 +76,7 @@ fn renamed(ids: &Ids) -> Option<Ids> {
     let fresh = |row: u32| format!("{OTHERS}{row:06}");
     let table = (1..).zip(ids.iter()).map(|(row, (placeholder, value))| {
         let value = match Guid::parse(&value) {
-            None => value.into_owned(),
+            None => value.to_string(),
             Some(_) if *value == value.to_lowercase() => fresh(row),
             Some(_) if *value == value.to_uppercase() => fresh(row).to_uppercase(),
             Some(_) => return None,

@@ -88,7 +88,7 @@ pub(super) fn origin(root: &Node<'_>) -> Result<Option<Origin>, Fault> {
 pub fn write(exchanges: impl Iterator<Item = Exchange>, ids: &Ids, people: bool) -> String {
     let entries: Vec<Value> = (0..).zip(exchanges).map(|(at, exchange)| entry(at, &exchange)).collect();
     let table: serde_json::Map<String, Value> =
-        ids.iter().map(|(placeholder, value)| (placeholder.to_string(), json!(value))).collect();
+        ids.iter().map(|(placeholder, value)| (placeholder.to_string(), json!(&*value))).collect();
     let mut own = json!({ "ids": table });
     if people {
         own["people"] = "pseudonym".into();

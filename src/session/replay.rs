@@ -20,6 +20,8 @@ pub struct Player {
     index: Arc<Index>,
     manner: Manner,
     bindings: Mutex<Bindings>,
+    /// What a session knows that has settled nothing: enough for what stands alone.
+    nothing: Bindings,
     tally: Arc<Tally>,
     trouble: Trouble,
 }
@@ -28,7 +30,8 @@ impl Player {
     /// A player at the begin of the tape.
     #[must_use]
     pub fn new(index: Arc<Index>, manner: Manner, tally: Arc<Tally>) -> Self {
-        Self { index, manner, bindings: Mutex::default(), tally, trouble: Trouble::default() }
+        let (bindings, nothing) = (Mutex::default(), Bindings::default());
+        Self { index, manner, bindings, nothing, tally, trouble: Trouble::default() }
     }
 
     /// The same with trouble on demand.
@@ -171,10 +174,10 @@ impl Player {
     /// Speaks an answer, and lets others be answered meanwhile where that makes no difference to it.
     fn speak(&self, decided: Decided<'_>, mut bindings: MutexGuard<'_, Bindings>) -> Answer {
         if !decided.stands_alone(&self.index) {
-            return decided.speak(&self.index, &mut bindings, self.manner);
+            return decided.speak(&self.index, &bindings, self.manner).settle(&mut bindings);
         }
         drop(bindings);
-        decided.speak(&self.index, &mut Bindings::default(), self.manner)
+        decided.speak(&self.index, &self.nothing, self.manner).answer
     }
 
     fn answered(&self, answer: &Answer, method: &str, host: &str, target: &str) {

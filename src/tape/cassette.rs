@@ -193,7 +193,7 @@ pub fn write_head(writer: &mut impl io::Write, ids: &Ids, people: bool) -> io::R
     writer.write_all(b"  \"ids\": {")?;
     for ((placeholder, value), number) in ids.iter().zip(0u32..) {
         let comma = if number == 0 { "" } else { "," };
-        write!(writer, "{comma}\n    \"{placeholder}\": {}", serde_json::Value::from(value))?;
+        write!(writer, "{comma}\n    \"{placeholder}\": {}", serde_json::Value::from(&*value))?;
     }
     let end = if ids.is_empty() { "" } else { "\n  " };
     write!(writer, "{end}}},\n  \"exchanges\": [")

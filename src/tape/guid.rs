@@ -13,6 +13,9 @@ pub struct Guid(pub u128);
 /// The length of a GUID's text: 32 digits and 4 hyphens.
 pub const LENGTH: usize = 36;
 
+/// A text no longer than a GUID's, without memory of its own.
+pub type Text = arrayvec::ArrayString<LENGTH>;
+
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 impl Guid {
@@ -24,8 +27,18 @@ impl Guid {
 
     /// Its text in lower case, without a formatter's cost.
     #[must_use]
-    pub fn text(self) -> String {
-        uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut [0; LENGTH]).to_owned()
+    pub fn text(self) -> Text {
+        let mut text = [0; LENGTH];
+        let text = uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut text);
+        Text::from(text).expect("it has room for a GUID")
+    }
+
+    /// The same in upper case.
+    #[must_use]
+    pub fn upper_text(self) -> Text {
+        let mut text = self.text();
+        text.make_ascii_uppercase();
+        text
     }
 
     /// Whether it has the version and variant that are free for anybody's use (RFC 9562 section 5.8).

@@ -1,7 +1,9 @@
 //! An id by value: a GUID, or any other text that stands for one thing.
 
-use super::guid::Guid;
+use super::guid::{self, Guid};
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 /// An id by value. GUIDs are equal in either case, other texts only letter by letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,6 +12,55 @@ pub enum Id {
     Guid(Guid),
     /// An opaque text, decoded: `DefaultDeviceCompliancePolicy.X`, `AAMk…=`, `19:…@thread.tacv2`, `1616990032035`.
     Text(Box<str>),
+}
+
+/// How an id is written: a GUID takes no memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written<'a> {
+    /// No longer than a GUID.
+    Short(guid::Text),
+    /// Any other.
+    Long(Cow<'a, str>),
+}
+
+impl Written<'_> {
+    /// A text of its own.
+    #[must_use]
+    pub fn of(text: &str) -> Written<'static> {
+        guid::Text::from(text).map_or_else(|_| Written::Long(text.to_owned().into()), Written::Short)
+    }
+
+    /// The same text once more.
+    #[must_use]
+    pub fn again(&self) -> Written<'_> {
+        match self {
+            Self::Short(text) => Written::Short(*text),
+            Self::Long(text) => Written::Long(text.as_ref().into()),
+        }
+    }
+}
+
+impl Deref for Written<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Short(text) => text,
+            Self::Long(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl AsRef<str> for Written<'_> {
+    fn as_ref(&self) -> &str {
+        self
+    }
 }
 
 /// The length from which a text that is no plain word cannot stand anywhere by chance.

@@ -1,7 +1,7 @@
 //! The ids of a cassette: each one's placeholder and recorded value, and texts with placeholders in their stead.
 
 use super::guid::Guid;
-use super::id::{self, Id};
+use super::id::{self, Id, Written};
 use super::lexicon::{self, Lexicon};
 use super::spelling::{self, Case, Spelling};
 use super::stand_ins;
@@ -9,7 +9,6 @@ use super::surroundings::Surroundings;
 use super::template::{Placeholder, Writer};
 use super::values::Values;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 /// The row of an id in [`Ids`].
@@ -135,7 +134,7 @@ impl Ids {
     }
 
     /// Every id, in the order of the table.
-    pub fn iter(&self) -> impl Iterator<Item = (Placeholder, Cow<'_, str>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Placeholder, Written<'_>)> {
         let rows = 0..Row::try_from(self.len()).expect("rows are counted so");
         rows.map(|row| (self.placeholder(row), self.recorded(row)))
     }
@@ -152,7 +151,7 @@ impl Ids {
 
     /// The value of a row in the recording, as it was first spelled there.
     #[must_use]
-    pub fn recorded(&self, row: Row) -> Cow<'_, str> {
+    pub fn recorded(&self, row: Row) -> Written<'_> {
         self.values.text(row)
     }
 
@@ -176,6 +175,12 @@ impl Ids {
     #[must_use]
     pub fn find(&self, id: &Id) -> Option<Row> {
         self.values.find(id)
+    }
+
+    /// Whether `id` is the recorded value of a row.
+    #[must_use]
+    pub fn is(&self, row: Row, id: &Id) -> bool {
+        self.values.is(row, id)
     }
 
     /// The ids that are found wherever they stand.

@@ -1,7 +1,7 @@
 //! A cassette made ready to answer: exchanges by shape, and what each id stands for.
 
 use super::exchange::{Request, Taped};
-use super::id::Id;
+use super::id::{Id, Written};
 use super::ids::{Ids, Row};
 use super::matching::{Address, Key, Reading, Rules};
 use super::mint::Mint;
@@ -14,7 +14,6 @@ use super::shapes::Shapes;
 use super::stand_ins::StandIns;
 use super::template::Placeholder;
 use super::values::Values;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What fills a blank of a recorded request's shape.
@@ -206,7 +205,7 @@ impl Index {
     }
 
     /// The ids, and how each came into the recording.
-    pub fn origins(&self) -> impl Iterator<Item = (Placeholder, Cow<'_, str>, Origin)> {
+    pub fn origins(&self) -> impl Iterator<Item = (Placeholder, Written<'_>, Origin)> {
         self.ids.iter().zip(&self.minters).map(|((placeholder, value), minter)| {
             (placeholder, value, if *minter == NO_EXCHANGE { Origin::Given } else { Origin::Minted })
         })

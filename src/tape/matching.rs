@@ -2,12 +2,13 @@
 
 use super::exchange::{Request, Taped};
 use super::graph;
-use super::id::Id;
+use super::id::{Id, Written};
 use super::lexicon::{self, Lexicon, Occurrence};
 use super::person_places::with_people;
 pub use super::rules::{Applied, Repeat, Rule, Rules};
 use super::walk::{self, Kind, Leaf, Place};
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
@@ -39,7 +40,7 @@ pub struct Token {
     /// Its value.
     pub id: Id,
     /// As the client spelled it where it first stands.
-    pub spelled: String,
+    pub spelled: Written<'static>,
 }
 
 /// A request with its ids taken out: the key of what remains, and the ids by first appearance.
@@ -62,6 +63,8 @@ pub struct Reading {
     /// The ids, those at ignored places last: of the loose shape there are so many.
     tokens: Vec<Token>,
     compared: usize,
+    /// How often an id stands in the request; `None` where headers are compared too, or elements in an order of the deck's.
+    pub(super) occurrences: Option<usize>,
     very_request: Key,
     /// What stands at ignored places, in the order of these.
     pub varying: Vec<Varying>,
@@ -100,9 +103,10 @@ impl Reading {
         let exact = shaper.exact(loose, varying.iter().map(|(leaf, _)| *leaf), rules, &known);
         let mut varying: Vec<Varying> = varying.into_iter().map(|(_, varying)| varying).collect();
         varying.sort_by(|a, b| a.place.walked(&b.place));
-        let tokens = shaper.tokens;
+        let Shaper { tokens, occurrences, .. } = shaper;
+        let occurrences = (applied.view.headers.is_empty() && !applied.view.unordered).then_some(occurrences);
         let very_request = very_request(Shape { key: loose, tokens: &tokens[..compared] });
-        Self { exact, loose, tokens, compared, very_request, varying, repeat: applied.repeat }
+        Self { exact, loose, tokens, compared, occurrences, very_request, varying, repeat: applied.repeat }
     }
 
     /// The reading of the same request with other ids, and with something else at places that may vary. No ids stand at
@@ -166,9 +170,9 @@ impl Varying {
 
 /// The key of a request with these ids: its shape and they.
 fn very_request(shape: Shape<'_>) -> Key {
-    let mut text = Vec::with_capacity(16 * (1 + shape.tokens.len()));
-    text.extend_from_slice(&shape.key.0);
-    shape.tokens.iter().for_each(|token| text.extend_from_slice(&token.id.digest()));
+    let mut text: SmallVec<[u8; 128]> = smallvec![0; 16 * (1 + shape.tokens.len())];
+    let parts = [shape.key.0].into_iter().chain(shape.tokens.iter().map(|token| token.id.digest()));
+    text.chunks_exact_mut(16).zip(parts).for_each(|(place, part)| place.copy_from_slice(&part));
     Key::of_bytes(&text)
 }
 
@@ -214,6 +218,7 @@ struct Shaper {
     /// One text, hashed in one go.
     text: Vec<u8>,
     tokens: Vec<Token>,
+    occurrences: usize,
     /// The numbers of tokens, once there are more than a few.
     numbers: HashMap<Id, usize>,
 }
@@ -224,7 +229,8 @@ const FEW: usize = 16;
 impl Shaper {
     /// With room for what programs usually ask.
     fn new() -> Self {
-        Self { text: Vec::with_capacity(1024), tokens: Vec::with_capacity(2), numbers: HashMap::new() }
+        let (text, tokens) = (Vec::with_capacity(1024), Vec::with_capacity(2));
+        Self { text, tokens, occurrences: 0, numbers: HashMap::new() }
     }
 
     fn key(&self) -> Key {
@@ -253,6 +259,7 @@ impl Shaper {
         for (range, id) in ids_of(leaf, rules, known) {
             part(&mut self.text, leaf.text[from..range.start].as_bytes());
             from = range.end;
+            self.occurrences += 1;
             let number = self.number(id, &leaf.text[range]);
             length(&mut self.text, number);
         }
@@ -268,9 +275,10 @@ impl Shaper {
         };
         known.unwrap_or_else(|| {
             let spelled = match &id {
-                Id::Text(text) if !written.eq_ignore_ascii_case(text) => text.to_string(),
-                _ => written.to_owned(),
+                Id::Text(text) if !written.eq_ignore_ascii_case(text) => text,
+                _ => written,
             };
+            let spelled = Written::of(spelled);
             self.tokens.push(Token { id, spelled });
             if self.tokens.len() > FEW {
                 let new = if self.numbers.is_empty() { 0 } else { self.tokens.len() - 1 };
@@ -406,7 +414,7 @@ mod tests {
         let other = read(&format!("/beta/x('{B}')/userStatuses"), &format!(r#"{{"a":"{} {A}"}}"#, B.to_uppercase()));
         assert_eq!(one.exact().key, other.exact().key);
         assert_ne!(one.very_request(), other.very_request());
-        assert_eq!(other.exact().tokens.iter().map(|t| t.spelled.as_str()).collect::<Vec<_>>(), [B, A]);
+        assert_eq!(other.exact().tokens.iter().map(|t| &*t.spelled).collect::<Vec<_>>(), [B, A]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::lexicon::Lexicon;
 use super::matching::{Key, Reading, Repeat, Token, Varying};
 use super::miss::{Played, Unanswered};
 use super::script::Blank;
-use super::speaking::{Policy, Speaker};
+use super::speaking::{Policy, Speaker, Told};
 use super::walk::Place;
 use bytes::Bytes;
 use http::Response;
@@ -122,7 +122,8 @@ pub fn answer(
     manner: Manner,
     reading: &Reading,
 ) -> Result<Answer, Option<Used>> {
-    Ok(decide(index, bindings, manner, reading)?.speak(index, bindings, manner))
+    let spoken = decide(index, bindings, manner, reading)?.speak(index, bindings, manner);
+    Ok(spoken.settle(bindings))
 }
 
 /// What a session has settled about a request: which exchange answers it. The answer is still to be spoken.
@@ -167,7 +168,8 @@ impl Decided<'_> {
     }
 
     /// Speaks the answer.
-    pub fn speak(self, index: &Index, bindings: &mut Bindings, manner: Manner) -> Answer {
+    #[must_use]
+    pub fn speak(self, index: &Index, bindings: &Bindings, manner: Manner) -> Spoken {
         let Self { reading, choice, plays, repeat } = self;
         let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
         let played = index.exchange(choice.exchange);
@@ -177,12 +179,30 @@ impl Decided<'_> {
         });
         let heard = index.is(choice.exchange, HEARD);
         let said = if heard { speaker.said(&played.stated, &reading.varying) } else { Vec::new() };
-        for told in speaker.told {
+        let told = std::mem::take(&mut speaker.told);
+        let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
+        let exchange = choice.exchange as usize + 1;
+        Spoken { answer: Answer { exchange, response, allowed, repeat, took: played.took }, told, said }
+    }
+}
+
+/// An answer that was spoken, and what a session is still to know of it.
+#[derive(Debug)]
+pub struct Spoken {
+    /// The answer.
+    pub answer: Answer,
+    told: Vec<Told>,
+    said: Vec<(Key, Box<str>)>,
+}
+
+impl Spoken {
+    /// Settles what was told and said.
+    pub fn settle(self, bindings: &mut Bindings) -> Answer {
+        for told in self.told {
             bindings.know(&told.id, told.row, Some(told.origin));
         }
-        bindings.said.extend(said);
-        let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
-        Answer { exchange: choice.exchange as usize + 1, response, allowed, repeat, took: played.took }
+        bindings.said.extend(self.said);
+        self.answer
     }
 }
 
@@ -208,7 +228,7 @@ pub fn minted_ids(index: &Index, request: &Taped<Request>) -> Vec<String> {
     let reading = read(index, request, &Lexicon::default());
     let is_minted = |row: u32| index.minter(row).is_some();
     let minted = reading.exact().tokens.iter().filter(|token| index.recorded_row(&token.id).is_some_and(is_minted));
-    minted.map(|token| token.spelled.clone()).collect()
+    minted.map(|token| token.spelled.to_string()).collect()
 }
 
 /// The rules by which a live request may say something else than the recorded one, each once.
@@ -233,7 +253,7 @@ fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>, compared:
     let mut new = None;
     for (row, token) in &choice.bound {
         let minted = index.minter(*row).is_some();
-        let known = index.unseal(&token.id).is_some() || index.ids.find(&token.id) == Some(*row);
+        let known = index.unseal(&token.id).is_some() || index.ids.is(*row, &token.id);
         if !(minted && known)
             && bindings.bind(token, *row)
             && let Id::Guid(guid) = token.id
@@ -689,7 +709,7 @@ mod tests {
         let minted = deck.body(request(&format!("POST {X}/userStatuses"), &body("compliant", LITERAL)));
         let minted = minted.split('"').nth(3).unwrap();
         let mut other = Deck::of(recording());
-        let foreign = Mint::new("other", &[0; 32]).seal(0, &blake3::hash(b"")).to_string();
+        let foreign = Mint::new("other", &[0; 32]).seal(0, b"").to_string();
         let whys = [
             deck.why(request(&format!("POST {X}/userStatuses"), &body("nonCompliant", LITERAL))),
             deck.why(request(&format!("POST {X}/userStatuses"), &body("compliant", Y))),

@@ -168,7 +168,7 @@ fn slots(reading: &Reading, ids: &Ids) -> Vec<Slot> {
 fn asked(reading: &Reading, filling: &[Slot]) -> HashMap<Row, String> {
     let tokens = reading.exact().tokens.iter().zip(filling);
     let spelled = tokens.filter_map(|(token, slot)| match slot {
-        Slot::Id(row) => Some((*row, token.spelled.clone())),
+        Slot::Id(row) => Some((*row, token.spelled.to_string())),
         Slot::Literal(_) => None,
     });
     spelled.collect()

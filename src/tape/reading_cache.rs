@@ -5,15 +5,14 @@
 
 use super::exchange::{Request, Taped};
 use super::guid;
-use super::id::Id;
-use super::matching::{self, Reading, Token, Varying};
+use super::id::{Id, Written};
+use super::matching::{Reading, Token, Varying};
 use super::rules::Rules;
 pub use super::skeleton::RawRequest;
 use super::skeleton::Skeleton;
-use super::walk;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use twox_hash::XxHash64;
 
 /// How many bytes all that is kept may take. When it would be more, all is forgotten, and what still comes kept anew.
@@ -29,6 +28,8 @@ const SEEN: usize = 16 * 1024;
 pub struct ReadingCache {
     /// By chance, so that nobody can tell what would have the same hash; such requests are read anew in turn.
     seed: u64,
+    /// Whether the rules say the same whatever GUIDs a request has.
+    blind: OnceLock<bool>,
     room: usize,
     kept: RwLock<Kept>,
     /// The hashes of skeletons that came once, each at its place.
@@ -70,7 +71,7 @@ impl ReadingCache {
     /// One of so many bytes.
     fn of(room: usize) -> Self {
         let seed = RandomState::new().hash_one(0);
-        Self { seed, room, kept: RwLock::default(), seen: Mutex::default() }
+        Self { seed, blind: OnceLock::new(), room, kept: RwLock::default(), seen: Mutex::default() }
     }
 
     /// The reading of a request, where it is one that came before but for its GUIDs, and for its times where these may vary.
@@ -86,6 +87,9 @@ impl ReadingCache {
     /// session, or in the cassette, must have been none when it was read.
     pub fn keep(&self, raw: &RawRequest<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) {
         let Some(skeleton) = Skeleton::of(raw) else { return };
+        if !self.blind.get_or_init(|| rules.are_blind_to_guids()) {
+            return;
+        }
         let hash = self.hash(&skeleton);
         let is_roomy = self.kept.read().unwrap_or_else(PoisonError::into_inner).bytes < self.room / 2;
         if !is_roomy && !self.came_before(hash) {
@@ -126,17 +130,10 @@ impl Pattern {
         reading: &Reading,
         rules: &Rules,
     ) -> Option<Self> {
-        let applied = rules.applied(request);
-        // Secrets were taken out, headers are compared, or the order of elements is one of the deck's own.
+        // Where secrets were taken out, it is another request.
         let changed = request.target != raw.target || request.body != raw.body || request.method != raw.method;
-        if changed || !applied.view.headers.is_empty() || applied.view.unordered || !rules.are_blind_to_guids() {
-            return None;
-        }
         // A GUID that is no id where it stands, as in the name of a member, is a part of what is compared.
-        let leaves = walk::leaves(request, &applied.view);
-        let own = matching::own(&leaves);
-        let found = leaves.iter().flat_map(|leaf| matching::ids_of(leaf, rules, &[&own]));
-        if found.count() != skeleton.occurrences {
+        if changed || reading.occurrences != Some(skeleton.occurrences) {
             return None;
         }
         let number = |token: &Token| skeleton.guids.iter().position(|guid| Id::Guid(guid.value) == token.id);
@@ -163,7 +160,7 @@ impl Pattern {
     fn fill(&self, skeleton: &Skeleton<'_>, rules: &Rules) -> Option<Reading> {
         let token = |number: &usize| {
             let guid = &skeleton.guids[*number];
-            Token { id: Id::Guid(guid.value), spelled: guid.spelled.to_owned() }
+            Token { id: Id::Guid(guid.value), spelled: Written::of(guid.spelled) }
         };
         let mut varying = self.reading.varying.clone();
         for (time, said) in self.times.iter().zip(&skeleton.times) {

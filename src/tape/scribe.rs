@@ -8,6 +8,7 @@ use super::cassette::{Cassette, Entry, Fault, RequestEntry, ResponseEntry, Value
 use super::exchange::{Exchange, Headers, Request, Taped, is_field_name, is_field_value, is_method};
 use super::graph;
 use super::holding;
+use super::id::Written;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
 use super::redact;
@@ -16,7 +17,6 @@ use super::secrets::Secrets;
 use super::template::Template;
 use super::walk::IdPlaces;
 use bytes::Bytes;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 /// A request on tape: no secrets, no headers that differ from run to run.
@@ -151,7 +151,7 @@ pub fn spoken_request<'a>(
     request: &RequestEntry,
     ids: &Ids,
     number: usize,
-    value: impl Fn(&Row) -> Cow<'a, str>,
+    value: impl Fn(&Row) -> Written<'a>,
 ) -> Result<Request, Fault> {
     Ok(read_parts(request, ids, number, value)?.0)
 }
@@ -161,7 +161,7 @@ fn read_parts<'a>(
     request: &RequestEntry,
     ids: &Ids,
     number: usize,
-    value: impl Fn(&Row) -> Cow<'a, str>,
+    value: impl Fn(&Row) -> Written<'a>,
 ) -> Result<(Request, Vec<Row>), Fault> {
     let reader = Reader { ids, number };
     let url_template = reader.template(|| "request url".to_owned(), &request.url)?;

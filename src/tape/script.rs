@@ -3,6 +3,7 @@
 use super::echo::{Echo, Source};
 use super::exchange::Response;
 use super::graph;
+use super::id::Written;
 use super::ids::{Ids, Row};
 use super::spelling::{Case, Spelling};
 use super::template::Template;
@@ -10,7 +11,6 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response as Spoken, StatusCode};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -78,7 +78,7 @@ impl Script {
     ///
     /// # Panics
     /// Never: status codes are checked when a cassette is read.
-    pub fn speak<'a>(&self, mut value: impl FnMut(&Blank) -> Cow<'a, str>) -> Spoken<Bytes> {
+    pub fn speak<T: AsRef<str>>(&self, mut value: impl FnMut(&Blank) -> T) -> Spoken<Bytes> {
         let mut spoken = Spoken::new(self.body.speak(&mut value));
         *spoken.status_mut() = StatusCode::from_u16(self.status).expect("checked when the cassette was read");
         // Room for what is added before it goes to the client.
@@ -183,16 +183,16 @@ impl Script {
 }
 
 impl Blank {
-    fn recorded<'a>(&self, ids: &'a Ids) -> Cow<'a, str> {
+    fn recorded<'a>(&self, ids: &'a Ids) -> Written<'a> {
         match self {
             Self::Id(row) => ids.recorded(*row),
-            Self::Echo(echo) => echo.recorded.clone().into(),
+            Self::Echo(echo) => Written::of(&echo.recorded),
         }
     }
 }
 
 impl<I> BodyScript<I> {
-    pub(super) fn speak<'a>(&self, value: impl FnMut(&I) -> Cow<'a, str>) -> Bytes {
+    pub(super) fn speak<T: AsRef<str>>(&self, value: impl FnMut(&I) -> T) -> Bytes {
         match self {
             Self::Text(text) => text.speak(value).into(),
             Self::Binary(bytes) => bytes.clone(),
@@ -273,7 +273,7 @@ mod tests {
         let script = Script::new(201, fields.into(), BodyScript::Text(text("<{{a.1}}>")));
         let packed: Script = postcard::from_bytes(&postcard::to_allocvec(&script).unwrap()).unwrap();
         for script in [script, packed] {
-            let spoken = script.speak(|_| "n".into());
+            let spoken = script.speak(|_| "n");
             let fields = spoken.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             let fields: Vec<_> = fields.collect();
             assert_eq!((spoken.status().as_u16(), &**spoken.body()), (201, &b"<n>"[..]));

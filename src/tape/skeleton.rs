@@ -4,6 +4,7 @@ use super::body;
 use super::exchange::Request;
 use super::guid::{self, Guid};
 use super::redact;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The largest request that is kept, in bytes.
@@ -49,10 +50,10 @@ impl RawRequest<'_> {
 /// A request, its GUIDs as numbers by first appearance.
 pub(super) struct Skeleton<'a> {
     pub(super) text: Vec<u8>,
-    pub(super) guids: Vec<Spelled<'a>>,
+    pub(super) guids: SmallVec<[Spelled<'a>; 4]>,
     /// How often one stands in it.
     pub(super) occurrences: usize,
-    pub(super) times: Vec<&'a str>,
+    pub(super) times: SmallVec<[&'a str; 4]>,
 }
 
 /// A GUID and how it is spelled wherever it stands.
@@ -78,7 +79,7 @@ impl<'a> Skeleton<'a> {
         let heads = [raw.method.as_bytes(), raw.host.as_bytes(), raw.content_type];
         let length = heads.iter().map(|head| head.len()).sum::<usize>() + raw.target.len() + body.len() + 8;
         let text = Vec::with_capacity(length);
-        let mut skeleton = Self { text, guids: Vec::new(), occurrences: 0, times: Vec::new() };
+        let mut skeleton = Self { text, guids: SmallVec::new(), occurrences: 0, times: SmallVec::new() };
         for head in heads {
             skeleton.text.extend_from_slice(head);
             skeleton.text.push(END);

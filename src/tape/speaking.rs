@@ -4,14 +4,13 @@ use super::bindings::Bindings;
 use super::choosing::Choice;
 use super::echo::{self, Echo, Stated};
 use super::guid::Guid;
-use super::id::Id;
+use super::id::{Id, Written};
 use super::ids::Row;
 use super::index::{CREATES, Index, READS, Slot};
 use super::matching::{Key, Token, Varying};
 use super::stand_ins;
 use super::template::Template;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use smallvec::{SmallVec, smallvec};
 
 /// How many texts of one length are tried before a longer one.
 const TRIES: u32 = 64;
@@ -38,8 +37,8 @@ pub(super) struct Speaker<'a> {
     plays: u32,
     /// What the request itself says.
     bound: &'a [(Row, &'a Token)],
-    /// What was made for this answer.
-    made: BTreeMap<Row, Cow<'a, str>>,
+    /// What was made for this answer, in the order of rows, in which ids mostly come.
+    made: SmallVec<[(Row, Written<'a>); 2]>,
     /// The ids made for this answer that nothing but a table can tell later.
     pub(super) told: Vec<Told>,
 }
@@ -57,30 +56,34 @@ impl<'a> Speaker<'a> {
         index: &'a Index,
         bindings: &'a Bindings,
         policy: Policy,
-        choice: &'a Choice<'a>,
+        choice: &'a Choice<'_>,
         plays: u32,
     ) -> Self {
         let (exchange, bound) = (choice.exchange, &*choice.bound);
-        Self { index, bindings, policy, exchange, plays, bound, made: BTreeMap::new(), told: Vec::new() }
+        Self { index, bindings, policy, exchange, plays, bound, made: SmallVec::new(), told: Vec::new() }
     }
 
     /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
-    pub(super) fn value(&mut self, row: Row) -> Cow<'a, str> {
+    pub(super) fn value(&mut self, row: Row) -> Written<'a> {
         if let Some(token) = self.asked(row) {
-            return token.spelled.as_str().into();
+            return token.spelled.again();
         }
-        if let Some(value) = self.made.get(&row) {
-            return value.clone();
+        if let Ok(at) = self.made.binary_search_by_key(&row, |(row, _)| *row) {
+            return self.made[at].1.clone();
         }
         let recorded = || self.index.ids.recorded(row);
+        let live = || self.bindings.live(row).map_or_else(recorded, |live| Written::Long(live.into()));
         let value = match self.index.minter(row) {
-            None => self.bindings.live(row).map_or_else(recorded, Cow::Borrowed),
+            None => live(),
             // A person is not made up: who stands for it in this run is so to the end, and until then it stands for itself.
-            Some(minter) if self.is_person(minter, row) => self.bindings.live(row).map_or_else(recorded, Cow::Borrowed),
+            Some(minter) if self.is_person(minter, row) => live(),
             Some(_) if self.policy == Policy::Recorded || self.index.shared.contains(row) => recorded(),
             Some(minter) => self.derive(row, minter),
         };
-        self.made.insert(row, value.clone());
+        // What it was derived from may have come to stand here meanwhile.
+        if let Err(at) = self.made.binary_search_by_key(&row, |(row, _)| *row) {
+            self.made.insert(at, (row, value.clone()));
+        }
         value
     }
 
@@ -100,10 +103,10 @@ impl<'a> Speaker<'a> {
     }
 
     /// What stands for an echo in this answer; what this run did not say stays as it was recorded.
-    pub(super) fn echo(&mut self, echo: &Echo, own: &[Varying]) -> Cow<'a, str> {
+    pub(super) fn echo(&mut self, echo: &Echo, own: &[Varying]) -> Written<'a> {
         let said = &self.bindings.said;
         let live = echo.live(own, said, |id| id.speak(|row| self.value(*row)));
-        live.unwrap_or(&echo.recorded).to_owned().into()
+        Written::of(live.unwrap_or(&echo.recorded))
     }
 
     /// What the request says that other answers repeat.
@@ -115,38 +118,39 @@ impl<'a> Speaker<'a> {
     ///
     /// A POST that is played once more makes another entity, so what it shows for the first time it mints anew. The
     /// search for the ids that a minter was asked with comes to an end, since each was minted by an exchange before it.
-    fn derive(&mut self, row: Row, minter: u32) -> Cow<'a, str> {
+    fn derive(&mut self, row: Row, minter: u32) -> Written<'a> {
         let creates = |exchange: u32| self.index.is(exchange, CREATES);
         let anew = minter == self.exchange && !self.index.is(minter, READS);
         let again = self.plays > 0 && (anew || (creates(minter) && creates(self.exchange)));
         let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
         let index = self.index;
         let played = index.exchange(minter);
-        let mut origin = Vec::with_capacity(64);
-        origin.extend_from_slice(&played.loose_key.0);
+        let ids = 16..16 * (1 + played.loose_filling.len());
+        let mut origin: SmallVec<[u8; 128]> = smallvec![0; ids.end + 4];
+        origin[..16].copy_from_slice(&played.loose_key.0);
         let mut as_recorded = plays == 0;
-        for filled in &played.loose_filling {
+        for (place, filled) in origin[ids.clone()].chunks_exact_mut(16).zip(&played.loose_filling) {
             let id = match index.slot(*filled) {
                 Slot::Literal(id) => id,
                 Slot::Id(asked) => {
                     let live = self.asked(asked).map_or_else(|| Id::of(&self.value(asked)), |token| token.id.clone());
-                    as_recorded &= index.recorded_row(&live) == Some(asked);
+                    as_recorded &= index.is_recorded(asked, &live);
                     live
                 }
             };
-            origin.extend_from_slice(&id.digest());
+            place.copy_from_slice(&id.digest());
         }
         if as_recorded && self.policy != Policy::Random {
             return index.ids.recorded(row);
         }
-        origin.extend_from_slice(&plays.to_le_bytes());
-        let sealed = || index.mint.seal(row, &blake3::hash(&origin)).text();
+        origin[ids.end..].copy_from_slice(&plays.to_le_bytes());
+        let sealed = || index.mint.seal(row, &origin);
         match index.ids.is_upper(row) {
-            Some(false) => sealed().into(),
-            Some(true) => sealed().to_uppercase().into(),
+            Some(false) => Written::Short(sealed().text()),
+            Some(true) => Written::Short(sealed().upper_text()),
             None => match Id::of(&index.ids.recorded(row)) {
-                Id::Guid(_) => sealed().to_uppercase().into(),
-                Id::Text(text) => self.alike(row, &text, &origin).into(),
+                Id::Guid(_) => Written::Short(sealed().upper_text()),
+                Id::Text(text) => Written::Long(self.alike(row, &text, &origin).into()),
             },
         }
     }

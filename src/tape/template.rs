@@ -4,7 +4,6 @@ use super::guid;
 use super::spelling::Spelling;
 use super::surroundings::Surroundings;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -138,7 +137,7 @@ impl<I> Template<I> {
 
     /// Puts slots in the stead of parts of the text that `value` speaks, which come in their order. A part that is not
     /// all between two ids stays as it is.
-    pub fn cut<'a>(&self, parts: Vec<(Range<usize>, I)>, mut value: impl FnMut(&I) -> Cow<'a, str>) -> Self
+    pub fn cut<T: AsRef<str>>(&self, parts: Vec<(Range<usize>, I)>, mut value: impl FnMut(&I) -> T) -> Self
     where
         I: Clone,
     {
@@ -147,7 +146,7 @@ impl<I> Template<I> {
         for piece in &self.0 {
             match piece {
                 Piece::Id(id, spelling) => {
-                    at += spelling.apply(&value(id)).len();
+                    at += spelling.apply(value(id).as_ref()).len();
                     template.0.push(piece.clone());
                 }
                 Piece::Text(text) => {
@@ -193,13 +192,13 @@ impl<I> Template<I> {
     }
 
     /// The text with every slot filled by `value`.
-    pub fn speak<'a>(&self, mut value: impl FnMut(&I) -> Cow<'a, str>) -> String {
+    pub fn speak<T: AsRef<str>>(&self, mut value: impl FnMut(&I) -> T) -> String {
         let length = |piece: &Piece<I>| if let Piece::Text(text) = piece { text.len() } else { guid::LENGTH };
         let mut spoken = String::with_capacity(self.0.iter().map(length).sum());
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => spoken.push_str(text),
-                Piece::Id(id, spelling) => spoken.push_str(&spelling.apply(&value(id))),
+                Piece::Id(id, spelling) => spoken.push_str(&spelling.apply(value(id).as_ref())),
             }
         }
         spoken
@@ -282,7 +281,7 @@ mod tests {
     fn a_slot_is_filled_in_its_own_spelling() {
         let template = parse("/a/{{b.1}}/{{b.1|upper}}/{{{b.2|lower}}}").unwrap();
         let id = "7e323DB2-3db2-7e32-b23d-327eb23d327e";
-        let spoken = template.speak(|p| if p.number == 1 { id.into() } else { "No Guid".into() });
+        let spoken = template.speak(|p| if p.number == 1 { id } else { "No Guid" });
         assert_eq!(spoken, format!("/a/{id}/{}/{{No%20Guid}}", id.to_uppercase()));
     }
 
@@ -292,7 +291,7 @@ mod tests {
         let slot = |number| Placeholder { name: "n".into(), number };
         let parts = [(0..1, 1), (1..3, 2), (3..4, 3), (4..5, 4), (5..6, 5)];
         let parts = parts.map(|(part, number)| (part, slot(number))).into();
-        let spoken = template.cut(parts, |_| "xx".into()).speak(|p| format!("<{p}>").into());
+        let spoken = template.cut(parts, |_| "xx").speak(|p| format!("<{p}>"));
         assert_eq!(spoken, "<n.1>b<a.1><n.4><n.5>");
     }
 

@@ -2,8 +2,7 @@
 
 use super::finder::{Finder, mixed};
 use super::guid::Guid;
-use super::id::Id;
-use std::borrow::Cow;
+use super::id::{Id, Written};
 
 /// A GUID in lower case: its bits are the value's.
 const LOWER: u8 = 0;
@@ -64,7 +63,8 @@ impl Values {
         self.finder.find(hash(id), |number| self.is(number, id))
     }
 
-    fn is(&self, number: u32, id: &Id) -> bool {
+    /// Whether a value is the one of a number.
+    pub(super) fn is(&self, number: u32, id: &Id) -> bool {
         let at = number as usize;
         match id {
             Id::Guid(guid) if self.kinds[at] != TEXT => self.bits[at] == guid.0,
@@ -79,12 +79,12 @@ impl Values {
     }
 
     /// The value of a number as it was spelled when it was added.
-    pub(super) fn text(&self, number: u32) -> Cow<'_, str> {
+    pub(super) fn text(&self, number: u32) -> Written<'_> {
         let at = number as usize;
         match self.kinds[at] {
-            LOWER => Guid(self.bits[at]).text().into(),
-            UPPER => Guid(self.bits[at]).text().to_ascii_uppercase().into(),
-            _ => text_at(self.bits[at], &self.texts).into(),
+            LOWER => Written::Short(Guid(self.bits[at]).text()),
+            UPPER => Written::Short(Guid(self.bits[at]).upper_text()),
+            _ => Written::Long(text_at(self.bits[at], &self.texts).into()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::cassette::{Cassette, Fault};
 use super::exchange::{Exchange, Request, Response};
-use super::id::Id;
+use super::id::{Id, Written};
 use super::ids::Row;
 use super::lexicon::Lexicon;
 use super::matching::Rules;
@@ -11,7 +11,6 @@ use super::renaming::{self, Changes, Manner, Renaming, Said, Side, Tables};
 use super::scribe;
 use super::secrets::REDACTED;
 use super::stand_ins;
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What may be sent.
@@ -138,8 +137,8 @@ impl<'a> Verification<'a> {
     pub fn request(&self, number: usize) -> Result<Request, Fault> {
         let ids = &self.cassette.ids;
         let value = |row: &Row| match self.renaming.there(&self.recorded(*row)) {
-            Some(Id::Text(text)) => Cow::Owned(text.to_string()),
-            Some(Id::Guid(guid)) if Id::Guid(*guid) != self.recorded(*row) => Cow::Owned(guid.to_string()),
+            Some(Id::Text(text)) => Written::of(text),
+            Some(Id::Guid(guid)) if Id::Guid(*guid) != self.recorded(*row) => Written::Short(guid.text()),
             _ => ids.recorded(*row),
         };
         scribe::spoken_request(&self.cassette.entries[number - 1].request, ids, number, value)
