@@ -28,8 +28,9 @@ const PIECE: usize = 4 * 1024;
 /// How many bytes of rows are written together at least, if there are as many.
 const PART: usize = 1024 * 1024;
 
-/// Sled's cache, in bytes; its default would grow to 1 GiB.
-const CACHE: u64 = 64 * 1024 * 1024;
+/// Sled's cache, in bytes; its default would grow to 1 GiB. Rows are written and read in their order, so a large one only
+/// takes memory: and what sled takes beside it for pages that it has not looked at again yet is more than this.
+const CACHE: u64 = 8 * 1024 * 1024;
 
 /// The engine of a store, open. One thread writes to it at a time.
 #[derive(Clone, Debug)]

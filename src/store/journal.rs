@@ -132,6 +132,18 @@ impl Journal {
         done.recv().map_err(|_| Fault::Closed)?
     }
 
+    /// The whole row of an exchange; empty where there is none.
+    ///
+    /// Each is looked up by itself: sled lets go of pages only that are asked for again, so one scan over all rows would
+    /// leave all of them in memory.
+    fn row(&self, take: u64, number: u64) -> Result<Vec<u8>, Fault> {
+        let from = row_key(take, number, 0);
+        self.engine.read(|engine| {
+            let pieces = engine.rows.scan_prefix(&from[..16]).values();
+            pieces.collect::<sled::Result<Vec<_>>>().map(|pieces| pieces.concat())
+        })
+    }
+
     fn broken(&self, take: u64, number: u64, why: &str) -> Fault {
         self.damaged(format!("in take {take} exchange {} {why}", number + 1))
     }
@@ -199,43 +211,26 @@ impl Takes for Journal {
 
     fn order(&self, take: u64) -> Result<Vec<u64>, Fault> {
         self.between_commits(|_| Ok(()))?;
-        let acknowledged = self.acknowledged(take)?;
-        let (mut arrivals, mut row) = (Vec::new(), Vec::new());
-        let mut pieces = self.engine.rows.scan_prefix(take.to_be_bytes());
-        loop {
-            let piece = self.engine.read(|_| pieces.next().transpose())?;
-            let number = piece.as_ref().and_then(|(key, _)| row_number(key));
-            let last = arrivals.len() as u64;
-            match &piece {
-                Some((_, piece)) if !row.is_empty() && number == Some(last) => {
-                    row.extend_from_slice(piece);
-                    continue;
-                }
-                _ if row.is_empty() => {}
-                _ => match unframed(&row) {
-                    Some((arrival, _)) => arrivals.push((arrival, last)),
-                    // A crash cut it short before anyone was told that it is kept.
-                    None if last >= acknowledged => break,
-                    None => return Err(self.broken(take, last, "is not what was written")),
-                },
+        let (count, acknowledged) = (self.count(take)?, self.acknowledged(take)?);
+        let mut arrivals = Vec::new();
+        for number in 0..count {
+            let row = self.row(take, number)?;
+            if row.is_empty() {
+                return Err(self.damaged(format!("in take {take} exchange {} is missing", number + 1)));
             }
-            let Some((_, piece)) = piece else { break };
-            if number != Some(arrivals.len() as u64) {
-                return Err(self.damaged(format!("in take {take} exchange {} is missing", arrivals.len() + 1)));
+            match unframed(&row) {
+                Some((arrival, _)) => arrivals.push((arrival, number)),
+                // A crash cut it short before anyone was told that it is kept.
+                None if number >= acknowledged => break,
+                None => return Err(self.broken(take, number, "is not what was written")),
             }
-            row.clear();
-            row.extend_from_slice(&piece);
         }
         arrivals.sort_by_key(|(arrival, _)| *arrival);
         Ok(arrivals.into_iter().map(|(_, number)| number).collect())
     }
 
     fn exchange(&self, take: u64, number: u64) -> Result<Taped<Exchange>, Fault> {
-        let from = row_key(take, number, 0);
-        let row = self.engine.read(|engine| {
-            let pieces = engine.rows.scan_prefix(&from[..16]).values();
-            pieces.collect::<sled::Result<Vec<_>>>().map(|pieces| pieces.concat())
-        })?;
+        let row = self.row(take, number)?;
         let (_, row) = unframed(&row).ok_or_else(|| self.broken(take, number, "is not what was written"))?;
         row::read(row).map_err(|why| self.broken(take, number, &why))
     }
