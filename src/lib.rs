@@ -130,6 +130,7 @@
 //!   place.rs             places of a message, and patterns for them
 //!   walk.rs              the one walk over every value of a message
 //!   leaf.rs              one of these values
+//!   compact.rs           a JSON text without white space, made without a tree
 //!   json_text.rs         a JSON text written anew while it is parsed
 //!   json_values.rs       the values of a JSON text, without a tree
 //!   ordering.rs          arrays whose order says nothing
@@ -138,6 +139,7 @@
 //!   reading_cache.rs     the same again, but for its GUIDs
 //!   skeleton.rs          what it is but for its GUIDs
 //!   rules.rs             the rules by which it is compared
+//!   address.rs           where it goes, keys aside
 //!   index.rs             a cassette made ready to answer
 //!   preparing.rs         what can be said of an exchange by itself
 //!   compiling.rs         exchange by exchange

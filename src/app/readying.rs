@@ -45,16 +45,18 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
     let mut from = vec![writing.first()];
     let Some((stream, ids)) = Exchanges::open(&format!("indexing {name}"), path)? else { return Ok(None) };
     let ground = Arc::new(Ground::new(ids, stream.people(), rules));
-    let mut compiler = Compiler::new(Arc::clone(&ground));
+    let mut compiler = Compiler::for_playing(Arc::clone(&ground));
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
-        move |number, mut entry| {
+        move |number, mut entry, request: &str| {
             adapting::adapt(std::slice::from_mut(&mut entry), config.waits);
-            preparer.prepare(&entry, number).map_err(|source| damaged(path, source))
+            preparer.prepare(&entry, streaming::unindented(request), number).map_err(|source| damaged(path, source))
         }
     };
+    let mut packed = Vec::new();
     let mut add = |prepared| {
-        from.push(writing.add(&compiler.add(prepared).packed()).map_err(cannot)?);
+        compiler.add(prepared).pack(&mut packed);
+        from.push(writing.add(&packed).map_err(cannot)?);
         Ok(())
     };
     let Some(digests) = stream.all(worker, &mut add)? else { return Ok(None) };
@@ -94,9 +96,10 @@ pub(super) fn checked(path: &Path, secrets: &Secrets) -> Result<Option<(Index, V
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
         let ground = &ground;
-        move |number, entry| {
+        move |number, entry, _: &str| {
             let leaks = leaks_of(path, number, &entry, ground.ids(), ground.people(), secrets)?;
-            Ok((leaks, preparer.prepare(&entry, number).map_err(|source| damaged(path, source))?))
+            // Nothing of it is played.
+            Ok((leaks, preparer.prepare(&entry, Vec::new(), number).map_err(|source| damaged(path, source))?))
         }
     };
     let mut add = |(found, prepared)| {
@@ -126,7 +129,7 @@ pub(super) fn imported(
     let (path, secrets, people) = (cassettes.path(name)?, config.rules.secrets(), stream.people());
     let (mut writing, mut leaks) = (cassettes.begin(name)?, Vec::new());
     let worker = || {
-        |number, entry: Entry| {
+        |number, entry: Entry, _: &str| {
             let recorded = scribe::recorded(&entry, &ids, number).map_err(|source| damaged(file, source))?;
             let entry = scribe::entry(&scribe::tape_exchange(recorded.into_inner(), secrets), &ids);
             Ok((leaks_of(&path, number, &entry, &ids, people, secrets)?, entry))
@@ -162,11 +165,11 @@ struct Piece {
 
 impl Piece {
     /// Does something with each exchange, up to the first fault.
-    fn each<R>(&self, work: &mut impl FnMut(usize, Entry) -> Result<R, Fault>) -> (Vec<R>, Option<Stop>) {
+    fn each<R>(&self, work: &mut impl FnMut(usize, Entry, &str) -> Result<R, Fault>) -> (Vec<R>, Option<Stop>) {
         let (mut done, mut from) = (Vec::with_capacity(self.ends.len()), 0);
         for (number, end) in (self.number..).zip(&self.ends) {
             let read = streaming::entry(&self.text[from..*end]).map_err(Stop::from);
-            match read.and_then(|entry| work(number, entry).map_err(Stop::from)) {
+            match read.and_then(|(entry, request)| work(number, entry, request).map_err(Stop::from)) {
                 Ok(one) => done.push(one),
                 Err(stop) => return (done, Some(stop)),
             }
@@ -199,7 +202,7 @@ impl<'a> Exchanges<'a> {
     }
 
     /// Has several threads work on the exchanges, and takes what comes of it in their order.
-    fn all<R: Send, F: FnMut(usize, Entry) -> Result<R, Fault> + Send>(
+    fn all<R: Send, F: FnMut(usize, Entry, &str) -> Result<R, Fault> + Send>(
         mut self,
         worker: impl Fn() -> F,
         add: &mut dyn FnMut(R) -> Result<(), Fault>,

@@ -13,9 +13,9 @@ use crate::tape::exchange::{Exchange, Taped};
 use crate::tape::learning::Learner;
 use crate::tape::matching::Rules;
 use crate::tape::people::People;
+use crate::tape::row_set::RowSet;
 use crate::tape::scribe;
 use crate::tape::stand_ins::StandIns;
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -116,7 +116,7 @@ impl Seal<'_> {
         }
         let ids = learner.ids();
         let (path, progress) = (cassettes.path(name)?, Progress::of(&format!("writing {name}"), order.len()));
-        let (mut writing, mut named, mut leaks) = (cassettes.begin(name)?, HashSet::new(), Vec::new());
+        let (mut writing, mut named, mut leaks) = (cassettes.begin(name)?, RowSet::default(), Vec::new());
         for (number, exchange) in (1..).zip(order) {
             let entry = scribe::entry(&taped(exchange)?, &ids);
             // What cannot be read again must not take the place of the take.

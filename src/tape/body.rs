@@ -1,10 +1,12 @@
 //! Bodies in a cassette: JSON where that loses nothing, else text, else base64.
 
+use super::compact::Compact;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+use std::borrow::Cow;
 use std::io;
 
 /// A body as it stands in a cassette file; no body at all is left out there.
@@ -12,7 +14,7 @@ use std::io;
 #[serde(deny_unknown_fields)]
 pub struct Form {
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
-    json: Option<Value>,
+    json: Option<Json>,
     #[serde(skip_serializing_if = "Layout::is_compact", default)]
     layout: Layout,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -22,8 +24,36 @@ pub struct Form {
 }
 
 /// Tells `"json": null` from no `json` at all.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Compact::deserialize(deserializer).map(|text| Some(Json::Text(text)))
+}
+
+/// A body that is JSON: as a tree where it was seen to print again to the byte, as a text where it was read.
+#[derive(Clone, Debug)]
+enum Json {
+    Tree(Value),
+    Text(Compact),
+}
+
+impl Json {
+    fn tree(&self) -> Cow<'_, Value> {
+        match self {
+            Self::Tree(tree) => Cow::Borrowed(tree),
+            Self::Text(text) => Cow::Owned(text.tree()),
+        }
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.tree() == other.tree()
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.tree().serialize(to)
+    }
 }
 
 /// The white space of a JSON text, by which it can be printed again to the byte.
@@ -102,9 +132,9 @@ pub enum Fault {
 
 /// A body's bytes, and whether ids are looked for in them.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum Content<'a> {
     /// UTF-8 text, in which placeholders stand for ids.
-    Text(String),
+    Text(Cow<'a, str>),
     /// Any other bytes, which are left alone.
     Binary(Vec<u8>),
 }
@@ -112,14 +142,14 @@ pub enum Content {
 impl Form {
     /// The most readable form of `content` that loses nothing; `None` for an empty body.
     #[must_use]
-    pub fn of(content: Content) -> Option<Self> {
+    pub fn of(content: Content<'_>) -> Option<Self> {
         let blank = Self { json: None, layout: Layout::Compact, text: None, base64: None };
         match content {
             Content::Binary(bytes) => Some(Self { base64: Some(BASE64.encode(bytes)), ..blank }),
             Content::Text(text) if text.is_empty() => None,
             Content::Text(text) => Some(match as_json(&text) {
-                Some((value, layout)) => Self { json: Some(value), layout, ..blank },
-                None => Self { text: Some(text), ..blank },
+                Some((value, layout)) => Self { json: Some(Json::Tree(value)), layout, ..blank },
+                None => Self { text: Some(text.into_owned()), ..blank },
             }),
         }
     }
@@ -128,13 +158,14 @@ impl Form {
     ///
     /// # Errors
     /// When not exactly one form is given, or the base64 is damaged.
-    pub fn content(&self) -> Result<Content, Fault> {
+    pub fn content(&self) -> Result<Content<'_>, Fault> {
         match (&self.json, &self.text, &self.base64) {
+            (Some(Json::Text(text)), None, None) if self.layout.is_compact() => Ok(Content::Text(text.text().into())),
             (Some(value), None, None) => {
-                let printed = self.layout.print(value);
-                Ok(Content::Text(String::from_utf8(printed).expect("JSON is printed as UTF-8")))
+                let printed = self.layout.print(&value.tree());
+                Ok(Content::Text(String::from_utf8(printed).expect("JSON is printed as UTF-8").into()))
             }
-            (None, Some(text), None) => Ok(Content::Text(text.clone())),
+            (None, Some(text), None) => Ok(Content::Text(text.into())),
             (None, None, Some(text)) => Ok(Content::Binary(BASE64.decode(text)?)),
             _ => Err(Fault::NotOneForm),
         }
@@ -220,7 +251,7 @@ mod tests {
     }
 
     fn form(text: &str) -> String {
-        serde_json::to_string(&Form::of(Content::Text(text.to_owned()))).unwrap()
+        serde_json::to_string(&Form::of(Content::Text(text.into()))).unwrap()
     }
 
     #[test]
@@ -268,7 +299,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_and_every_bytes_come_back(text in "(\\{.{0,20}\\}|.{1,20})", bytes in prop::collection::vec(any::<u8>(), 1..20)) {
-            for content in [Content::Text(text), Content::Binary(bytes)] {
+            for content in [Content::Text(text.into()), Content::Binary(bytes)] {
                 let copy = match &content {
                     Content::Text(text) => Content::Text(text.clone()),
                     Content::Binary(bytes) => Content::Binary(bytes.clone()),

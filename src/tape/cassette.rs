@@ -4,6 +4,7 @@ use super::body::Form;
 use super::ids::{self, Ids};
 use super::redact::printable;
 use super::template::Placeholder;
+use serde::de::value::SeqAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -71,13 +72,35 @@ pub struct ResponseEntry {
 }
 
 /// The value of a header, or its values in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Values {
     /// One value.
     One(String),
     /// Several fields of one name.
     Many(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Values;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Values, E> {
+                Ok(Values::One(value.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<Values, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(values)).map(Values::Many)
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
 }
 
 impl Values {

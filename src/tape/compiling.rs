@@ -37,7 +37,8 @@ impl Index {
         let (mut preparer, mut compiler) = (Preparer::new(Arc::clone(&ground)), Compiler::new(ground));
         let mut held = Vec::new();
         for (number, entry) in (1..).zip(entries) {
-            held.push(compiler.add(preparer.prepare(&entry, number)?));
+            let request = serde_json::to_vec(&entry.request).expect("an entry prints to memory");
+            held.push(compiler.add(preparer.prepare(&entry, request, number)?));
             done();
         }
         compiler.done(Exchanges::Held(held), mint)
@@ -86,6 +87,12 @@ impl Compiler {
         }
     }
 
+    /// The same for an index that is played and not checked.
+    #[must_use]
+    pub fn for_playing(ground: Arc<Ground>) -> Self {
+        Self { first_asked: Vec::new(), ..Self::new(ground) }
+    }
+
     /// Compiles the next exchange.
     pub fn add(&mut self, prepared: Prepared) -> Played {
         let number = u32::try_from(self.traits.len()).expect("a cassette has fewer than 2^32 exchanges");
@@ -107,7 +114,7 @@ impl Compiler {
         let shown = || prepared.shown.unwrap_or_else(|| echo::shown(&answer));
         let echoes = echo::echoes(&mut self.learnt, &answer, &varying, shown, |text| self.ground.template(text));
         script.echo(echoes, &self.ground.ids);
-        self.learnt.note(prepared.states, number);
+        echo::note(&mut self.learnt, &stated, prepared.states, number);
         self.traits.push(prepared.traits);
         let (loose_key, loose_filling) = (prepared.loose, loose.to_vec());
         let (took, request) = (prepared.took, prepared.request);
@@ -161,8 +168,10 @@ impl Compiler {
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
     fn note_origins(&mut self, number: u32, asked: &[u32], script: &Script) {
         for row in rows(asked) {
-            if self.seen.insert(row) {
-                self.first_asked[row as usize] = number;
+            if self.seen.insert(row)
+                && let Some(first) = self.first_asked.get_mut(row as usize)
+            {
+                *first = number;
             }
         }
         for row in script.rows() {

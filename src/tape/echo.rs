@@ -9,11 +9,14 @@ use super::matching::{Key, Varying};
 use super::place::{self, Place};
 use super::statements::Statements;
 use super::template::Template;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::ops::Range;
 
 /// How deep members of an answer are looked for.
@@ -67,15 +70,14 @@ fn key(id: &str, name: &str, said: &str) -> Key {
 /// What an exchange lets later answers repeat: places of its request, and the fact that each one states.
 pub(super) type Stated<I> = Vec<(Place, Fact<I>)>;
 
-/// What the request of a recorded exchange said, at ignored places, of the entity that it is about.
-pub(super) fn stated(request: &Request, answer: &[u8], varying: &[Varying]) -> Stated<String> {
+/// What the request of a recorded exchange said, at ignored places, of the entity that it is about: of the one whose `id`
+/// its answer shows.
+pub(super) fn stated(request: &Request, shown: Option<String>, varying: &[Varying]) -> Stated<String> {
     let fact = |varying: &Varying| Some((member(&varying.place)?, varying.clone()));
     let said: Vec<(String, Varying)> = varying.iter().filter_map(fact).collect();
     if said.is_empty() {
         return Vec::new();
     }
-    let shown = serde_json::from_slice::<Value>(answer).ok();
-    let shown = shown.as_ref().and_then(|answer| answer.get("id")).and_then(Value::as_str).map(str::to_owned);
     let asked = || match graph::segments(request.path()).pop() {
         Some(Segment::Key(key)) => Some(key.into_owned()),
         _ => None,
@@ -90,7 +92,7 @@ pub(super) fn echoes(
     learnt: &mut Statements,
     answer: &[u8],
     own: &[Varying],
-    shown: impl FnOnce() -> Vec<Shown>,
+    shown: impl FnOnce() -> Shown,
     template: impl Fn(&str) -> Template<Row>,
 ) -> Vec<(Range<usize>, Echo)> {
     let mut echoes = Vec::new();
@@ -99,25 +101,31 @@ pub(super) fn echoes(
         return echoes;
     }
     // Of several that said the same, each is repeated once, in their order, before the first is again.
-    let mut sources: HashMap<(String, String), VecDeque<&Place>> = HashMap::new();
+    let mut sources: HashMap<String, HashMap<&str, VecDeque<&Place>>> = HashMap::new();
     for own in own {
         let Some(name) = member(&own.place) else { continue };
-        sources.entry((name, own.literal.clone())).or_default().push_back(&own.place);
+        sources.entry(name).or_default().entry(&own.literal).or_default().push_back(&own.place);
     }
-    for shown in shown() {
-        let source = sources.get_mut(&(shown.name.clone(), shown.literal.clone()));
-        let source = if let Some(places) = source.filter(|places| !places.is_empty()) {
+    for Single { entity, name, range } in shown().values {
+        let own = sources.get_mut(&*name);
+        // Few members have the name of one that was stated.
+        if own.is_none() && !learnt.has_name(&name) {
+            continue;
+        }
+        let Some(literal) = literal(&text[range.clone()]) else { continue };
+        let places = own.and_then(|said| said.get_mut(&*literal));
+        let source = if let Some(places) = places {
             let place = places[0];
             places.rotate_left(1);
             Source::Own(place.clone())
         } else {
-            let Some((id, key)) = &shown.entity else { continue };
-            if !learnt.hear(*key) {
+            let Some(id) = entity.and_then(|id| serde_json::from_str::<String>(&text[id]).ok()) else { continue };
+            if !learnt.hear(key(&id, &name, &literal)) {
                 continue;
             }
-            Source::Earlier(Fact { id: template(id), name: shown.name, recorded: shown.literal })
+            Source::Earlier(Fact { id: template(&id), name: name.into(), recorded: literal.into_owned() })
         };
-        echoes.push((shown.range.clone(), Echo { recorded: text[shown.range].to_owned(), source }));
+        echoes.push((range.clone(), Echo { recorded: text[range].to_owned(), source }));
     }
     echoes
 }
@@ -171,20 +179,29 @@ pub(super) fn with_ids(stated: Stated<String>, template: impl Fn(&str) -> Templa
     stated.into_iter().map(|(place, fact)| (place, with_id(fact))).collect()
 }
 
-/// A value in a JSON text that holds no other.
-#[derive(Debug)]
+/// What an answer shows.
+#[derive(Debug, Default)]
 pub(super) struct Shown {
-    /// The `id` of the object that it is a member of, and the key of what it says of that.
-    entity: Option<(String, Key)>,
-    name: String,
+    /// The `id` of the object that it is.
+    pub(super) id: Option<String>,
+    /// The members of all objects in it that hold no other, in the order of the text.
+    values: Vec<Single>,
+}
+
+/// A member of a JSON text whose value holds no other.
+#[derive(Debug)]
+struct Single {
+    /// Where the `id` stands of the object that it is a member of.
+    entity: Option<Range<usize>>,
+    name: SmolStr,
     range: Range<usize>,
-    /// The value, as JSON writes it.
-    literal: String,
 }
 
 /// What an answer shows.
-pub(super) fn shown(answer: &[u8]) -> Vec<Shown> {
-    std::str::from_utf8(answer).map(members).unwrap_or_default()
+pub(super) fn shown(answer: &[u8]) -> Shown {
+    let Ok(text) = std::str::from_utf8(answer) else { return Shown::default() };
+    let (id, values) = members(text);
+    Shown { id: own_id(text, id), values }
 }
 
 /// The keys of statements.
@@ -192,43 +209,94 @@ pub(super) fn keys(stated: &Stated<String>) -> Vec<Key> {
     stated.iter().map(|(_, fact)| fact.key(&fact.id)).collect()
 }
 
-/// The members of all objects of a JSON text, in the order of the text.
-fn members(text: &str) -> Vec<Shown> {
-    fn walk(raw: &str, from: usize, depth: usize, shown: &mut Vec<Shown>) {
+/// Notes what an exchange stated, by the keys of its statements.
+pub(super) fn note<I>(learnt: &mut Statements, stated: &Stated<I>, keys: Vec<Key>, exchange: u32) {
+    stated.iter().for_each(|(_, fact)| learnt.note_name(&fact.name));
+    learnt.note(keys, exchange);
+}
+
+/// The members of all objects of a JSON text, in the order of the text, and where the `id` stands of the object that it is.
+fn members(text: &str) -> (Option<Range<usize>>, Vec<Single>) {
+    fn walk(raw: &str, from: usize, depth: usize, shown: &mut Vec<Single>) -> Option<Range<usize>> {
         let at = |value: &RawValue| from + (value.get().as_ptr().addr() - raw.as_ptr().addr());
         if depth > DEPTH {
         } else if raw.starts_with('[') {
             let elements: Vec<&RawValue> = serde_json::from_str(raw).unwrap_or_default();
-            elements.into_iter().for_each(|element| walk(element.get(), at(element), depth + 1, shown));
+            for element in elements {
+                walk(element.get(), at(element), depth + 1, shown);
+            }
         } else if raw.starts_with('{') {
-            let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw).unwrap_or_default();
-            let entity: Option<String> = members.get("id").and_then(|id| serde_json::from_str(id.get()).ok());
+            let Members(members) = serde_json::from_str(raw).unwrap_or_default();
+            let id = members.iter().find(|(name, _)| name == "id").map(|(_, id)| id);
+            let entity = id.filter(|id| id.get().starts_with('"')).map(|id| at(id)..at(id) + id.get().len());
             for (name, value) in members {
                 if value.get().starts_with(['{', '[']) {
                     walk(value.get(), at(value), depth + 1, shown);
-                } else if let Some(literal) = literal(value.get()) {
+                } else {
                     let range = at(value)..at(value) + value.get().len();
-                    let entity = entity.as_ref().map(|id| (id.clone(), key(id, &name, &literal)));
-                    shown.push(Shown { entity, name, range, literal });
+                    shown.push(Single { entity: entity.clone(), name, range });
                 }
             }
+            return entity;
         }
+        None
     }
-    let mut shown = Vec::new();
+    let mut shown = Vec::with_capacity(8);
     let json = text.trim_start_matches('\u{feff}').trim_start();
-    walk(json, text.len() - json.len(), 0, &mut shown);
+    let id = walk(json, text.len() - json.len(), 0, &mut shown);
     shown.sort_unstable_by_key(|shown| shown.range.start);
-    shown
+    (id, shown)
+}
+
+/// The members of an object, each name once: of what is said twice the last counts.
+#[derive(Default)]
+struct Members<'a>(Vec<(SmolStr, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::with_capacity(8);
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        let Members(mut members) = from.deserialize_map(Each)?;
+        members.reverse();
+        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        members.dedup_by(|(a, _), (b, _)| a == b);
+        Ok(Self(members))
+    }
+}
+
+/// The `id` of the object that a JSON text is, which stands there if it is one.
+fn own_id(text: &str, id: Option<Range<usize>>) -> Option<String> {
+    // What a tree would not take is none; to tell takes a tree where there are escapes, or many levels.
+    let levels = || memchr::memchr2_iter(b'{', b'[', text.as_bytes()).count();
+    if text.starts_with('{') && memchr::memchr(b'\\', text.as_bytes()).is_none() && levels() <= DEPTH {
+        return serde_json::from_str(&text[id?]).ok();
+    }
+    let tree: Value = serde_json::from_str(text).ok()?;
+    tree.get("id").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// A value that holds no other, as JSON writes it.
-fn literal(raw: &str) -> Option<String> {
+fn literal(raw: &str) -> Option<Cow<'_, str>> {
     // Numbers and escapes can be written in more ways than one.
     let plain = raw.starts_with(['"', 't', 'f', 'n']) && memchr::memchr(b'\\', raw.as_bytes()).is_none();
     if plain {
-        return Some(raw.to_owned());
+        return Some(raw.into());
     }
-    serde_json::from_str::<Value>(raw).ok().map(|value| value.to_string())
+    serde_json::from_str::<Value>(raw).ok().map(|value| value.to_string().into())
 }
 
 /// The name of the member at a place of a JSON body.
@@ -251,7 +319,7 @@ mod tests {
     }
 
     fn found<'a>(answer: &'a str, own: &[Varying]) -> Vec<&'a str> {
-        let found = echoes(&mut Statements::default(), answer.as_bytes(), own, || members(answer), plain);
+        let found = echoes(&mut Statements::default(), answer.as_bytes(), own, || shown(answer.as_bytes()), plain);
         found.into_iter().map(|(range, _)| &answer[..range.end]).collect()
     }
 
@@ -267,7 +335,7 @@ mod tests {
     fn a_value_is_told_as_json_writes_it() {
         for raw in [r#""a""#, r#""\u0061\n""#, r#""é\"""#, "1.50", "1E5", "-0", "true", "false", "null"] {
             let value: Value = serde_json::from_str(raw).unwrap();
-            assert_eq!(literal(raw), Some(value.to_string()));
+            assert_eq!(literal(raw).as_deref(), Some(&*value.to_string()));
         }
         assert_eq!([r#""\ud800""#, "1."].map(literal), [None, None]);
     }
@@ -291,18 +359,41 @@ mod tests {
     fn an_entity_is_told_by_the_answer_or_else_by_the_address() {
         let said = [varying("/at", r#""t1""#)];
         let mut learnt = Statements::default();
-        learnt.note(keys(&stated(&request("POST /beta/users"), br#"{"id":"new.user"}"#, &said)), 0);
-        learnt.note(keys(&stated(&request("PATCH /beta/users/old.user"), b"", &said)), 1);
-        learnt.note(keys(&stated(&request("POST /beta/users"), b"", &said)), 2);
+        let bodies = [("POST /beta/users", &br#"{"id":"new.user"}"#[..]), ("PATCH /beta/users/old.user", b"")];
+        for (exchange, (line, answer)) in (0..).zip(bodies.into_iter().chain([("POST /beta/users", &b""[..])])) {
+            let stated = stated(&request(line), shown(answer).id, &said);
+            note(&mut learnt, &stated, keys(&stated), exchange);
+        }
         let list = r#"{"value":[{"id":"new.user","at":"t1"},{"id":"old.user","at":"t1"},{"id":"x","at":"t1"}]}"#;
-        assert_eq!(echoes(&mut learnt, list.as_bytes(), &[], || members(list), plain).len(), 2);
+        assert_eq!(echoes(&mut learnt, list.as_bytes(), &[], || shown(list.as_bytes()), plain).len(), 2);
         assert_eq!([0, 1, 2].map(|exchange| learnt.is_heard(exchange)), [true, true, false]);
+    }
+
+    #[test]
+    fn of_a_member_that_is_said_twice_the_last_counts_and_only_a_whole_text_has_an_id() {
+        let text = r#" {"id":"a","at":1,"b":{"id":"c","at":[{"at":2}]},"id":"d","at":true} "#;
+        let told = |value: &Single| (text[value.range.clone()].to_owned(), value.entity.clone().map(|id| &text[id]));
+        let all: Vec<_> = members(text).1.iter().map(told).collect();
+        let expected = [("\"c\"", Some("\"c\"")), ("2", None), ("\"d\"", Some("\"d\"")), ("true", Some("\"d\""))];
+        assert_eq!(all, expected.map(|(value, id)| (value.to_owned(), id)));
+        let deep = format!(r#"{{"id":"a","b":{}1{}}}"#, "[".repeat(127), "]".repeat(127));
+        for (text, id) in [
+            (text, Some("d")),
+            (r#"{"id":"\u0061"}"#, Some("a")),
+            (r#"{"id":"a","b":"\ud800"}"#, None),
+            (r#"{"id":"a"} 1"#, None),
+            (r#"{"id":1}"#, None),
+            (r#"[{"id":"a"}]"#, None),
+            (&deep, None),
+        ] {
+            assert_eq!(shown(text.as_bytes()).id.as_deref(), id, "{text}");
+        }
     }
 
     #[test]
     fn json_that_is_nested_without_end_is_no_harm() {
         let deep = r#"{"a":["#.repeat(50_000);
-        assert!(members(&(deep.clone() + &"]}".repeat(50_000))).is_empty());
-        assert!(members(&deep).is_empty());
+        assert!(members(&(deep.clone() + &"]}".repeat(50_000))).1.is_empty());
+        assert!(members(&deep).1.is_empty());
     }
 }

@@ -79,12 +79,18 @@ pub(crate) fn is_method(text: &str) -> bool {
 
 /// RFC 9110 section 5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    let is = |byte: u8| {
+        let odd = matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        byte.is_ascii_alphanumeric() || odd
+    };
+    !text.is_empty() && text.bytes().all(is)
 }
 
 /// Whether a field can carry this value, of which each `char` is a byte.
 pub(super) fn is_field_value(value: &str) -> bool {
-    !value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ')
+    // Each byte is looked at, and so many at once.
+    let plain = value.bytes().fold(true, |plain, byte| plain & ((b' '..0x7f).contains(&byte) || byte == b'\t'));
+    plain || !value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f' || c > 'ÿ')
 }
 
 /// What a client asked, with its body decoded from any content coding.

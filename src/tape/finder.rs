@@ -24,7 +24,7 @@ impl Finder {
     /// Adds a number that is not there; `hash` tells those of the others too.
     pub(super) fn add(&mut self, number: u32, hash: impl Fn(u32) -> u64) {
         if (self.len + 1) * 5 > self.places.len() * 4 {
-            self.rebuild((self.places.len() * 2).max(8), &hash);
+            self.rebuild((self.places.len() + self.places.len() / 2).max(8), &hash);
         }
         put(&mut self.places, number, hash(number));
         self.len += 1;

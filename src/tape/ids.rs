@@ -3,6 +3,7 @@
 use super::guid::Guid;
 use super::id::{self, Id, Written};
 use super::lexicon::{self, Lexicon};
+use super::row_set::RowSet;
 use super::spelling::{self, Case, Spelling};
 use super::stand_ins;
 use super::surroundings::Surroundings;
@@ -111,8 +112,8 @@ impl Ids {
 
     /// The same table with these rows only.
     #[must_use]
-    pub fn only(&self, rows: &HashSet<Row>) -> Self {
-        let kept = (0..).zip(self.iter()).filter(|(row, _)| rows.contains(row));
+    pub fn only(&self, rows: &RowSet) -> Self {
+        let kept = (0..).zip(self.iter()).filter(|(row, _)| rows.contains(*row));
         let mut ids = Self::default();
         for (_, (placeholder, value)) in kept {
             ids.push(placeholder, &value).expect("a part of a good table is one");

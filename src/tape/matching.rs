@@ -1,5 +1,6 @@
 //! What is compared of a request: its reading, in which every id, and what might be one, is a blank.
 
+pub use super::address::Address;
 use super::exchange::{Request, Taped};
 use super::graph;
 use super::id::{Id, Written};
@@ -23,7 +24,7 @@ impl Key {
     }
 
     /// The key of some bytes.
-    fn of_bytes(bytes: &[u8]) -> Self {
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         Self::from_hash(blake3::hash(bytes))
     }
 
@@ -88,12 +89,16 @@ impl Reading {
     #[must_use]
     pub fn of(request: &Taped<Request>, rules: &Rules, known: &[&Lexicon]) -> Self {
         let applied = rules.applied(request);
-        let leaves = walk::leaves(request, &applied.view);
-        let own = own(&leaves);
+        Self::of_leaves(&walk::leaves(request, &applied.view), &applied, rules, known)
+    }
+
+    /// Reads a request that was walked.
+    pub(super) fn of_leaves(leaves: &[Leaf<'_>], applied: &Applied<'_>, rules: &Rules, known: &[&Lexicon]) -> Self {
+        let own = own(leaves);
         let known: Vec<&Lexicon> = known.iter().copied().chain([&own]).filter(|texts| !texts.is_empty()).collect();
         let mut shaper = Shaper::new();
         let mut varying = Vec::new();
-        for leaf in &leaves {
+        for leaf in leaves {
             match applied.ignores(&leaf.place) {
                 Some(rule) => varying.push((leaf, Varying::of(leaf, rule))),
                 None => shaper.add(leaf, rules, &known),
@@ -155,6 +160,7 @@ impl Varying {
     fn of(leaf: &Leaf<'_>, rule: usize) -> Self {
         let literal = match leaf.kind {
             Kind::Literal => leaf.text.to_string(),
+            _ if is_plain(&leaf.text) => format!("\"{}\"", leaf.text),
             _ => serde_json::Value::from(leaf.text.as_ref()).to_string(),
         };
         Self { place: leaf.place.clone(), literal, rule }
@@ -166,6 +172,12 @@ impl Varying {
         let kind = if quoted.is_some() { Kind::Text } else { Kind::Literal };
         Leaf { place: self.place.clone(), kind, text: quoted.unwrap_or(&self.literal).into() }
     }
+}
+
+/// Whether JSON writes a text as it stands, but for the quotes.
+fn is_plain(text: &str) -> bool {
+    // Each byte is looked at, and so many at once.
+    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ' && byte != b'"' && byte != b'\\'))
 }
 
 /// The key of a request with these ids: its shape and they.
@@ -291,7 +303,7 @@ impl Shaper {
 }
 
 /// Writes a part with its length, so that no two sequences of parts are written alike.
-fn part(text: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn part(text: &mut Vec<u8>, bytes: &[u8]) {
     length(text, bytes.len());
     text.extend_from_slice(bytes);
 }
@@ -322,37 +334,6 @@ fn place(text: &mut Vec<u8>, place: &Place) {
             text.truncate(begin);
             part(text, &long);
         }
-    }
-}
-
-/// Where a request goes, keys aside: by this a miss finds what it might have meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The key of method, host and path.
-    pub route: Key,
-    /// The key of the path behind the version.
-    pub names: Key,
-}
-
-impl Address {
-    /// The address of a request that was walked.
-    #[must_use]
-    pub fn of(leaves: &[Leaf<'_>]) -> Self {
-        let (mut route, mut names) = (Vec::new(), Vec::new());
-        for leaf in leaves {
-            let text = match (leaf.kind, &leaf.place) {
-                (Kind::Word, _) => leaf.text.as_ref(),
-                (Kind::Key, _) => "{}",
-                // A function is told by its name; its arguments may differ as a query may.
-                (Kind::Text, Place::Path(_)) => leaf.text.split('(').next().unwrap_or_default(),
-                _ => continue,
-            };
-            part(&mut route, text.as_bytes());
-            if matches!(leaf.place, Place::Path(number) if number > 1) {
-                part(&mut names, text.as_bytes());
-            }
-        }
-        Self { route: Key::of_bytes(&route), names: Key::of_bytes(&names) }
     }
 }
 

@@ -3,12 +3,14 @@
 //! Nothing here reads a file, a clock, a socket or a source of randomness.
 
 pub mod adapting;
+pub mod address;
 pub mod batch;
 pub mod bindings;
 pub mod body;
 mod bound_ids;
 pub mod cassette;
 mod choosing;
+mod compact;
 pub mod compiling;
 pub mod differences;
 mod echo;
@@ -46,7 +48,7 @@ pub mod renaming;
 pub mod request_text;
 pub mod route;
 pub mod row;
-mod row_set;
+pub mod row_set;
 pub mod rules;
 pub mod schema;
 pub mod scribe;

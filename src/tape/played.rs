@@ -6,6 +6,7 @@ use super::ids::Row;
 use super::matching::{Key, Varying};
 use super::script::Script;
 use super::template::Template;
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -38,17 +39,43 @@ impl Played {
         serde_json::from_slice(&self.request).expect("what was printed is read")
     }
 
-    /// The bytes by which it is kept outside memory.
-    #[must_use]
-    pub fn packed(&self) -> Vec<u8> {
-        let packed = postcard::to_allocvec(self).expect("an exchange is packed to memory");
-        [&crc32fast::hash(&packed).to_le_bytes()[..], &packed].concat()
+    /// Writes the bytes by which it is kept outside memory, in the stead of what was in `packed`.
+    pub fn pack(&self, packed: &mut Vec<u8>) {
+        packed.clear();
+        packed.extend_from_slice(&[0; SUM]);
+        postcard::serialize_with_flavor(self, Appended(packed)).expect("an exchange is packed to memory");
+        let sum = crc32fast::hash(&packed[SUM..]).to_le_bytes();
+        packed[..SUM].copy_from_slice(&sum);
     }
 
     /// The exchange that was packed; none where the bytes are others than those.
     fn unpacked(bytes: &[u8]) -> Option<Self> {
         let (sum, packed) = bytes.split_first_chunk()?;
         (crc32fast::hash(packed) == u32::from_le_bytes(*sum)).then(|| postcard::from_bytes(packed).ok()).flatten()
+    }
+}
+
+/// How long the checksum before a packed exchange is.
+const SUM: usize = 4;
+
+/// Packs to the end of a buffer that is used again.
+struct Appended<'b>(&'b mut Vec<u8>);
+
+impl Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 

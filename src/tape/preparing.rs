@@ -1,14 +1,16 @@
 //! What can be said of a recorded exchange by itself, so that many can be prepared at once.
 
+use super::address::Addresses;
 use super::cassette::{Entry, Fault};
 use super::echo::{self, Shown, Stated};
 use super::exchange::Request;
 use super::id::Id;
 use super::ids::{Ids, Row};
 use super::index::{COMPARED, CREATES, READS, Slot, TIMED};
-use super::matching::{self, Address, Key, Reading, Rules, Varying};
+use super::leaf::Leaf;
+use super::matching::{self, Address, Applied, Key, Reading, Rules, Varying};
 use super::scribe;
-use super::script::Script;
+use super::script::{Fields, Script};
 use super::template::Template;
 use super::walk;
 use bytes::Bytes;
@@ -71,7 +73,7 @@ pub struct Prepared {
     pub(super) used: Vec<(usize, String)>,
     pub(super) answer: Bytes,
     /// The values that its answer shows, where they are known to be of use.
-    pub(super) shown: Option<Vec<Shown>>,
+    pub(super) shown: Option<Shown>,
     pub(super) states: Vec<Key>,
     pub(super) stated: Stated<Template<Row>>,
     pub(super) request: Vec<u8>,
@@ -84,6 +86,8 @@ pub struct Preparer {
     /// How many exchanges of each route there were: who had so many that none is compared any more is past those that are.
     routes: BTreeMap<Key, usize>,
     used: BTreeSet<(usize, String)>,
+    addresses: Addresses,
+    fields: Fields,
     /// Whether an exchange stated what a later one may repeat.
     stated: bool,
 }
@@ -92,27 +96,31 @@ impl Preparer {
     /// Prepares exchanges of a cassette with this ground.
     #[must_use]
     pub fn new(ground: Arc<Ground>) -> Self {
-        Self { ground, routes: BTreeMap::new(), used: BTreeSet::new(), stated: false }
+        let (addresses, fields) = (Addresses::default(), Fields::kept());
+        Self { ground, routes: BTreeMap::new(), used: BTreeSet::new(), addresses, fields, stated: false }
     }
 
-    /// Prepares an exchange; `number`, counted from 1, is what an error calls it.
+    /// Prepares an exchange; `number`, counted from 1, is what an error calls it, and `request_text` its request as JSON.
     ///
     /// # Errors
     /// When it cannot be used.
-    pub fn prepare(&mut self, entry: &Entry, number: usize) -> Result<Prepared, Fault> {
+    pub fn prepare(&mut self, entry: &Entry, request_text: Vec<u8>, number: usize) -> Result<Prepared, Fault> {
         let ground = Arc::clone(&self.ground);
         let Ground { ids, rules } = &*ground;
-        let read = scribe::read(entry, ids, number)?;
-        let answer = read.script.recorded(ids).body;
+        let read = scribe::read(entry, ids, number, &mut self.fields)?;
+        let answer = read.script.recorded_body(ids);
         let request = scribe::tape_request(read.request, rules.secrets());
-        let reading = Reading::of(&request, rules, &[ids.lexicon()]);
+        let applied = rules.applied(&request);
+        let leaves = walk::leaves(&request, &applied.view);
+        let reading = Reading::of_leaves(&leaves, &applied, rules, &[ids.lexicon()]);
         let filling = slots(&reading, ids);
         let mut script = read.script;
         script.respell(ids, &asked(&reading, &filling));
-        let (address, marks, used) = self.file(&request);
-        let stated = echo::stated(&request, &answer, &reading.varying);
+        let (address, marks, used) = self.file(leaves, &applied);
+        let mut shown = (self.stated || !reading.varying.is_empty()).then(|| echo::shown(&answer));
+        let id = shown.as_mut().and_then(|shown| shown.id.take());
+        let stated = echo::stated(&request, id, &reading.varying);
         self.stated |= !stated.is_empty();
-        let shown = (self.stated || !reading.varying.is_empty()).then(|| echo::shown(&answer));
         let compared = reading.loose().tokens.len();
         Ok(Prepared {
             traits: traits(&request, &script, entry),
@@ -131,17 +139,19 @@ impl Preparer {
             shown,
             states: echo::keys(&stated),
             stated: echo::with_ids(stated, |text| ground.template(text)),
-            request: serde_json::to_vec(&entry.request).expect("an entry prints to memory"),
+            request: request_text,
         })
     }
 
     /// The address of an exchange, by what misses see how near it is, and which rules of the user's own it is the first
     /// to show something of.
-    fn file(&mut self, request: &Request) -> (Address, Box<[u32]>, Vec<(usize, String)>) {
+    fn file(
+        &mut self,
+        mut leaves: Vec<Leaf<'_>>,
+        applied: &Applied<'_>,
+    ) -> (Address, Box<[u32]>, Vec<(usize, String)>) {
         let Ground { ids, rules } = &*self.ground;
-        let applied = rules.applied(request);
-        let mut leaves = walk::leaves(request, &applied.view);
-        let address = Address::of(&leaves);
+        let address = self.addresses.of(&leaves);
         let mut used = Vec::new();
         for (rule, own) in &applied.own {
             let covered = leaves.iter().filter_map(|leaf| own.names(&leaf.place));
@@ -149,11 +159,13 @@ impl Preparer {
         }
         used.retain(|one| !self.used.contains(one));
         self.used.extend(used.iter().cloned());
-        leaves.retain(|leaf| applied.ignores(&leaf.place).is_none());
         let filed = self.routes.entry(address.route).or_default();
         *filed += 1;
-        let near = *filed <= COMPARED;
-        let marks = if near { matching::marks(&leaves, rules, &[ids.lexicon()]) } else { Box::default() };
+        let mut marks = Box::default();
+        if *filed <= COMPARED {
+            leaves.retain(|leaf| applied.ignores(&leaf.place).is_none());
+            marks = matching::marks(&leaves, rules, &[ids.lexicon()]);
+        }
         (address, marks, used)
     }
 }
@@ -165,10 +177,10 @@ fn slots(reading: &Reading, ids: &Ids) -> Vec<Slot> {
 }
 
 /// How a request spelled the ids in it.
-fn asked(reading: &Reading, filling: &[Slot]) -> HashMap<Row, String> {
+fn asked<'r>(reading: &'r Reading, filling: &[Slot]) -> HashMap<Row, &'r str> {
     let tokens = reading.exact().tokens.iter().zip(filling);
     let spelled = tokens.filter_map(|(token, slot)| match slot {
-        Slot::Id(row) => Some((*row, token.spelled.to_string())),
+        Slot::Id(row) => Some((*row, &*token.spelled)),
         Slot::Literal(_) => None,
     });
     spelled.collect()

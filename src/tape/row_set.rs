@@ -4,11 +4,11 @@ use super::ids::Row;
 
 /// A set of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct RowSet(pub(super) Vec<u32>);
+pub struct RowSet(pub(super) Vec<u32>);
 
 impl RowSet {
     /// Adds a row, and tells whether it is new.
-    pub(super) fn insert(&mut self, row: Row) -> bool {
+    pub fn insert(&mut self, row: Row) -> bool {
         let at = row as usize / 32;
         if at >= self.0.len() {
             self.0.resize(at + 1, 0);
@@ -19,8 +19,17 @@ impl RowSet {
     }
 
     /// Whether a row is in it.
-    pub(super) fn contains(&self, row: Row) -> bool {
+    #[must_use]
+    pub fn contains(&self, row: Row) -> bool {
         self.0.get(row as usize / 32).is_some_and(|bits| bits >> (row % 32) & 1 == 1)
+    }
+}
+
+impl Extend<Row> for RowSet {
+    fn extend<I: IntoIterator<Item = Row>>(&mut self, rows: I) {
+        rows.into_iter().for_each(|row| {
+            self.insert(row);
+        });
     }
 }
 

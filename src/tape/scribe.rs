@@ -12,12 +12,13 @@ use super::id::Written;
 use super::ids::{Ids, Row};
 use super::learning::Learner;
 use super::redact;
-use super::script::{BodyScript, Script};
+use super::row_set::RowSet;
+use super::script::{BodyScript, Field, Fields, Script};
 use super::secrets::Secrets;
 use super::template::Template;
 use super::walk::IdPlaces;
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// A request on tape: no secrets, no headers that differ from run to run.
 #[must_use]
@@ -57,7 +58,7 @@ pub fn seal(exchanges: &[Taped<Exchange>], places: &IdPlaces) -> Cassette {
 #[must_use]
 pub fn seal_with(exchanges: &[Taped<Exchange>], ids: &Ids, people: bool) -> Cassette {
     let entries: Vec<Entry> = exchanges.iter().map(|exchange| entry(exchange, ids)).collect();
-    let mut named = HashSet::new();
+    let mut named = RowSet::default();
     for (number, entry) in (1..).zip(&entries) {
         named.extend(rows(entry, ids, number).expect("what was written is read"));
     }
@@ -69,7 +70,7 @@ pub fn seal_with(exchanges: &[Taped<Exchange>], ids: &Ids, people: bool) -> Cass
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>, Fault> {
-    let Read { mut rows, script, .. } = read(entry, ids, number)?;
+    let Read { mut rows, script, .. } = read(entry, ids, number, &mut Fields::default())?;
     rows.extend(script.rows());
     Ok(rows)
 }
@@ -113,7 +114,7 @@ fn header_entries(headers: &Headers, ids: &Ids) -> BTreeMap<String, Values> {
 
 fn body_entry(body: &[u8], ids: &Ids) -> Option<Form> {
     Form::of(match std::str::from_utf8(body) {
-        Ok(text) => Content::Text(ids.to_tape(text)),
+        Ok(text) => Content::Text(ids.to_tape(text).into()),
         Err(_) => Content::Binary(body.to_vec()),
     })
 }
@@ -171,7 +172,7 @@ fn read_parts<'a>(
     if !is_method(&request.method) {
         return Err(reader.fault("request method", format!("`{}` is no method", request.method)));
     }
-    let headers = reader.headers("request", &request.headers)?;
+    let headers = reader.headers(&request.headers)?;
     let body = reader.body("request", request.body.as_ref())?;
     let mut rows: Vec<Row> =
         url_template.ids().chain(headers.iter().flat_map(|(_, text)| text.ids())).copied().collect();
@@ -182,7 +183,7 @@ fn read_parts<'a>(
         method: request.method.clone(),
         host: host.to_owned(),
         target: target.to_owned(),
-        headers: headers.iter().map(|(name, text)| (name.as_str(), text.speak(&value))).collect(),
+        headers: headers.iter().map(|(name, text)| (name, text.speak(&value))).collect(),
         body: body.speak(&value),
     };
     Ok((request, rows))
@@ -195,13 +196,13 @@ pub(super) struct Read {
     pub(super) script: Script,
 }
 
-/// Reads an entry.
+/// Reads an entry; `known` are header fields that were read before.
 ///
 /// # Errors
 /// When it cannot be used; `number`, counted from 1, is what the error calls it.
-pub(super) fn read(entry: &Entry, ids: &Ids, number: usize) -> Result<Read, Fault> {
+pub(super) fn read(entry: &Entry, ids: &Ids, number: usize, known: &mut Fields) -> Result<Read, Fault> {
     let (request, rows) = read_parts(&entry.request, ids, number, |row| ids.recorded(*row))?;
-    Ok(Read { request, rows, script: script(entry, ids, number)? })
+    Ok(Read { request, rows, script: script_with(entry, ids, number, known)? })
 }
 
 /// The ids of the request of an entry.
@@ -217,11 +218,15 @@ pub fn request_rows(entry: &Entry, ids: &Ids, number: usize) -> Result<Vec<Row>,
 /// # Errors
 /// When the entry cannot be used; `number`, counted from 1, is what the error calls it.
 pub fn script(entry: &Entry, ids: &Ids, number: usize) -> Result<Script, Fault> {
+    script_with(entry, ids, number, &mut Fields::default())
+}
+
+fn script_with(entry: &Entry, ids: &Ids, number: usize, known: &mut Fields) -> Result<Script, Fault> {
     let reader = Reader { ids, number };
     let response = &entry.response;
     holding::status(response.status).map_err(|why| reader.fault("response status", why))?;
-    let headers = reader.headers("response", &response.headers)?;
-    Ok(Script::new(response.status, headers, reader.body("response", response.body.as_ref())?))
+    let fields = reader.fields(&response.headers, known)?;
+    Ok(Script::new(response.status, fields, reader.body("response", response.body.as_ref())?))
 }
 
 /// Reads tape text, and says where a fault is.
@@ -239,25 +244,52 @@ impl Reader<'_> {
         Template::parse(text, |placeholder| self.ids.row(placeholder)).map_err(|why| self.fault(place(), why))
     }
 
-    fn headers(&self, side: &str, entries: &BTreeMap<String, Values>) -> Result<Vec<(String, Template<Row>)>, Fault> {
-        let mut headers = Vec::new();
+    /// The headers of a request.
+    fn headers<'e>(&self, entries: &'e BTreeMap<String, Values>) -> Result<Vec<(&'e str, Template<Row>)>, Fault> {
+        let mut headers = Vec::with_capacity(entries.len());
         for (name, values) in entries {
-            // Named only where there is a fault: a cassette may have millions of them.
-            let place = || format!("{side} header `{name}`");
-            if !is_field_name(name) {
-                return Err(self.fault(place(), "this is no name of a header; names are written in lower case"));
-            }
-            for value in values.as_slice() {
-                let text = self.template(place, value)?;
-                // An id may hold more than the text around it.
-                let spoken = || text.speak(|row| self.ids.recorded(*row));
-                if !is_field_value(value) || (text.ids().next().is_some() && !is_field_value(&spoken())) {
-                    return Err(self.fault(place(), "the value has a character that no header can carry"));
-                }
-                headers.push((name.clone(), text));
-            }
+            let texts = self.texts("request", name, values)?;
+            headers.extend(texts.into_iter().map(|text| (name.as_str(), text)));
         }
         Ok(headers)
+    }
+
+    /// The headers of a response.
+    fn fields(&self, entries: &BTreeMap<String, Values>, known: &mut Fields) -> Result<Vec<Field>, Fault> {
+        let mut fields = Vec::with_capacity(entries.len());
+        for (name, values) in entries {
+            if let Values::One(value) = values
+                && let Some(field) = known.find(name, value)
+            {
+                fields.push(field);
+                continue;
+            }
+            for (text, value) in self.texts("response", name, values)?.into_iter().zip(values.as_slice()) {
+                let field = Field::of(name, text);
+                known.keep(name, value, &field);
+                fields.push(field);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The values of a header.
+    fn texts(&self, side: &str, name: &str, values: &Values) -> Result<Vec<Template<Row>>, Fault> {
+        // Named only where there is a fault: a cassette may have millions of them.
+        let place = || format!("{side} header `{name}`");
+        if !is_field_name(name) {
+            return Err(self.fault(place(), "this is no name of a header; names are written in lower case"));
+        }
+        let text = |value: &String| {
+            let text = self.template(place, value)?;
+            // An id may hold more than the text around it.
+            let spoken = || text.speak(|row| self.ids.recorded(*row));
+            if !is_field_value(value) || (text.fixed().is_none() && !is_field_value(&spoken())) {
+                return Err(self.fault(place(), "the value has a character that no header can carry"));
+            }
+            Ok(text)
+        };
+        values.as_slice().iter().map(text).collect()
     }
 
     fn body(&self, side: &str, form: Option<&Form>) -> Result<BodyScript<Row>, Fault> {

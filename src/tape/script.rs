@@ -25,7 +25,7 @@ pub struct Script {
 
 /// A header field.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Field {
+pub(super) struct Field {
     #[serde(with = "name")]
     name: HeaderName,
     value: Value,
@@ -56,22 +56,73 @@ pub(super) enum BodyScript<I> {
     Binary(Bytes),
 }
 
-impl Script {
-    /// A response of these texts, all of which were checked: what a header cannot carry is in none of them.
-    pub(super) fn new(status: u16, headers: Vec<(String, Template<Row>)>, body: BodyScript<Row>) -> Self {
-        let field = |(name, text): (String, Template<Row>)| Field {
-            framing: graph::is_hop_by_hop(&name) || matches!(&*name, "content-length" | "content-encoding"),
+impl Field {
+    /// A field of this name and text, both of which were checked.
+    pub(super) fn of(name: &str, text: Template<Row>) -> Self {
+        Self {
+            framing: graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding"),
             name: HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read"),
             value: match text.fixed() {
                 Some(text) => Value::Fixed(carried(text)),
                 None => Value::Text(text),
             },
-        };
+        }
+    }
+}
+
+/// Header fields without ids, by name and value as they stand on tape: most of them come again.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    known: HashMap<String, Field>,
+    /// How many are known at most.
+    most: usize,
+    key: String,
+}
+
+impl Fields {
+    /// The longest field that is kept.
+    const LONGEST: usize = 500;
+
+    /// Keeps some that come; the default keeps none.
+    pub(super) fn kept() -> Self {
+        Self { most: 1000, ..Self::default() }
+    }
+
+    /// The field, where it is known.
+    pub(super) fn find(&mut self, name: &str, value: &str) -> Option<Field> {
+        if self.known.is_empty() {
+            return None;
+        }
+        self.note(name, value);
+        self.known.get(&self.key).cloned()
+    }
+
+    /// Keeps a field that was read from this name and value.
+    pub(super) fn keep(&mut self, name: &str, value: &str, field: &Field) {
+        let is_short = name.len() + value.len() <= Self::LONGEST;
+        if matches!(field.value, Value::Fixed(_)) && is_short && self.known.len() < self.most {
+            self.note(name, value);
+            self.known.insert(self.key.clone(), field.clone());
+        }
+    }
+
+    fn note(&mut self, name: &str, value: &str) {
+        self.key.clear();
+        self.key.push_str(name);
+        // Neither a name nor a value has one in it that could be read.
+        self.key.push('\0');
+        self.key.push_str(value);
+    }
+}
+
+impl Script {
+    /// A response of these texts, all of which were checked: what a header cannot carry is in none of them.
+    pub(super) fn new(status: u16, fields: Vec<Field>, body: BodyScript<Row>) -> Self {
         let body = match body {
             BodyScript::Text(text) => BodyScript::Text(text.map(Blank::Id)),
             BodyScript::Binary(bytes) => BodyScript::Binary(bytes),
         };
-        Self { status, fields: headers.into_iter().map(field).collect(), body }
+        Self { status, fields, body }
     }
 
     /// The response with every blank filled in by `value`.
@@ -104,13 +155,20 @@ impl Script {
         Response {
             status: self.status,
             headers: self.fields.iter().map(|field| (field.name.as_str(), text(field))).collect(),
-            body: self.body.speak(|blank| blank.recorded(ids)),
+            body: self.recorded_body(ids),
         }
+    }
+
+    /// The body of the response as it was recorded.
+    pub(super) fn recorded_body(&self, ids: &Ids) -> Bytes {
+        self.body.speak(|blank| blank.recorded(ids))
     }
 
     /// Puts echoes in the stead of parts of the recorded body, which come in their order.
     pub fn echo(&mut self, parts: Vec<(Range<usize>, Echo)>, ids: &Ids) {
-        if let BodyScript::Text(text) = &mut self.body {
+        if let BodyScript::Text(text) = &mut self.body
+            && !parts.is_empty()
+        {
             let parts = parts.into_iter().map(|(part, echo)| (part, Blank::Echo(echo))).collect();
             *text = text.cut(parts, |blank| blank.recorded(ids));
         }
@@ -118,11 +176,12 @@ impl Script {
 
     /// Spells each id by how the recorded request spelled it, where it did, and not by how it was first seen: an answer
     /// that repeats its request's spelling then repeats the live one's.
-    pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, String>) {
+    pub fn respell(&mut self, ids: &Ids, asked: &HashMap<Row, &str>) {
         let respell = |row: &Row, spelling: &mut Spelling| {
+            let Some(asked) = asked.get(row) else { return };
             let written = ids.recorded(*row);
             let written = spelling.case.apply(&written);
-            if let Some(case) = asked.get(row).and_then(|asked| Case::of(&written, asked)) {
+            if let Some(case) = Case::of(&written, asked) {
                 spelling.case = case;
             }
         };
@@ -266,10 +325,33 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_known_again_by_name_and_value_unless_ids_stand_in_it() {
+        let mut fields = Fields::kept();
+        let field = |name: &str, value: &str| Field::of(name, Template::parse(value, |_| Some(0)).unwrap());
+        for (name, value) in [("vary", "a"), ("a", "b"), ("location", "/x/{{a.1}}"), ("b", "{{'{{'}}")] {
+            fields.keep(name, value, &field(name, value));
+        }
+        for (name, value, known) in [
+            ("vary", "a", true),
+            ("vary", "b", false),
+            ("location", "/x/{{a.1}}", false),
+            ("b", "{{'{{'}}", true),
+            ("b", "{{", false),
+            ("a\0b", "", false),
+        ] {
+            let found = fields.find(name, value).map(|found| format!("{found:?}"));
+            assert_eq!(found, known.then(|| format!("{:?}", field(name, value))));
+        }
+        let mut none = Fields::default();
+        none.keep("vary", "a", &field("vary", "a"));
+        assert!(none.find("vary", "a").is_none());
+    }
+
+    #[test]
     fn a_script_is_spoken_as_a_message_with_framing_of_its_own() {
         let text = |text: &str| Template::parse(text, |_| Some(0)).unwrap();
         let fields = [("vary", "a"), ("vary", "caf\u{e9}"), ("location", "/x/{{a.1}}"), ("content-length", "7")];
-        let fields = fields.map(|(name, value)| (name.to_owned(), text(value)));
+        let fields = fields.map(|(name, value)| Field::of(name, text(value)));
         let script = Script::new(201, fields.into(), BodyScript::Text(text("<{{a.1}}>")));
         let packed: Script = postcard::from_bytes(&postcard::to_allocvec(&script).unwrap()).unwrap();
         for script in [script, packed] {

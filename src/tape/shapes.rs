@@ -79,6 +79,8 @@ pub(super) struct Gathering {
     shapes: Vec<u32>,
     from: Vec<u32>,
     fillings: Vec<u32>,
+    /// For each shape its first group; any other is found by its filling.
+    first: Vec<u32>,
     by_filling: Finder,
     /// For each exchange its group.
     groups: Vec<u32>,
@@ -87,25 +89,42 @@ pub(super) struct Gathering {
 impl Gathering {
     /// Adds the next exchange.
     pub(super) fn add(&mut self, key: Key, filling: &[u32]) {
-        let Self { keys, by_key, shapes, from, fillings, by_filling, groups } = self;
-        let shape = by_key.find(hash(key), |shape| keys[shape as usize] == key).unwrap_or_else(|| {
+        let Self { keys, by_key, first, shapes, .. } = self;
+        let known = by_key.find(hash(key), |shape| keys[shape as usize] == key);
+        let shape = known.unwrap_or_else(|| {
             keys.push(key);
             by_key.add(number(keys.len() - 1), |shape| hash(keys[shape as usize]));
+            first.push(number(shapes.len()));
             number(keys.len() - 1)
         });
-        let width = filling.len();
-        let filled = |group: u32| &fillings[from[group as usize] as usize..][..width];
-        let same = |group: u32| shapes[group as usize] == shape && filled(group) == filling;
-        let group = by_filling.find(hash_filling(shape, filling), same).unwrap_or_else(|| {
-            shapes.push(shape);
-            from.push(number(fillings.len()));
-            fillings.extend(filling);
-            let end = |group: usize| from.get(group + 1).map_or(fillings.len(), |end| *end as usize);
-            let filled = |group: u32| &fillings[from[group as usize] as usize..end(group as usize)];
-            by_filling.add(number(shapes.len() - 1), |group| hash_filling(shapes[group as usize], filled(group)));
-            number(shapes.len() - 1)
+        let group = known.and_then(|shape| self.group(shape, filling)).unwrap_or_else(|| {
+            self.begin(shape, filling);
+            number(self.shapes.len() - 1)
         });
-        groups.push(group);
+        self.groups.push(group);
+    }
+
+    /// The group of a shape with this filling.
+    fn group(&self, shape: u32, filling: &[u32]) -> Option<u32> {
+        let first = self.first[shape as usize];
+        if self.filling_of(first as usize) == filling {
+            return Some(first);
+        }
+        let same = |group: u32| self.shapes[group as usize] == shape && self.filling_of(group as usize) == filling;
+        self.by_filling.find(hash_filling(shape, filling), same)
+    }
+
+    /// Begins a group of a shape.
+    fn begin(&mut self, shape: u32, filling: &[u32]) {
+        let group = number(self.shapes.len());
+        self.shapes.push(shape);
+        self.from.push(number(self.fillings.len()));
+        self.fillings.extend(filling);
+        if self.first[shape as usize] != group {
+            let mut by_filling = std::mem::take(&mut self.by_filling);
+            by_filling.add(group, |group| hash_filling(self.shapes[group as usize], self.filling_of(group as usize)));
+            self.by_filling = by_filling;
+        }
     }
 
     /// What fills the blanks of an exchange's request.
@@ -119,8 +138,11 @@ impl Gathering {
     }
 
     /// The shapes, when the last exchange was added.
-    pub(super) fn done(self) -> Shapes {
+    pub(super) fn done(mut self) -> Shapes {
+        // What is not needed any more makes room for what is made of the rest.
+        (self.by_filling, self.first) = (Finder::default(), Vec::new());
         let (groups_from, order) = sorted(&self.shapes, self.keys.len());
+        self.shapes = Vec::new();
         let mut shapes = Shapes { groups_from, ..Shapes::default() };
         let mut new = vec![0; order.len()];
         for (group, at) in order.iter().zip(0..) {
@@ -133,8 +155,11 @@ impl Gathering {
             }
         }
         shapes.fillings_from.push(number(shapes.fillings.len()));
-        let groups: Vec<u32> = self.groups.iter().map(|group| new[*group as usize]).collect();
+        (self.fillings, self.from) = (Vec::new(), Vec::new());
+        let mut groups = self.groups;
+        groups.iter_mut().for_each(|group| *group = new[*group as usize]);
         let (from, exchanges) = sorted(&groups, order.len());
+        drop((groups, new, order));
         for bounds in from.windows(2) {
             let entry = match &exchanges[bounds[0] as usize..bounds[1] as usize] {
                 [only] => *only,
@@ -178,11 +203,14 @@ fn sorted(kinds: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
     for at in 1..from.len() {
         from[at] += from[at - 1];
     }
-    let (mut next, mut order) = (from.clone(), vec![0; kinds.len()]);
+    let mut order = vec![0; kinds.len()];
     for (kind, thing) in kinds.iter().zip(0..) {
-        order[next[*kind as usize] as usize] = thing;
-        next[*kind as usize] += 1;
+        order[from[*kind as usize] as usize] = thing;
+        from[*kind as usize] += 1;
     }
+    // Now each says where its kind ends, which is where the next one begins.
+    from.rotate_right(1);
+    from[0] = 0;
     (from, order)
 }
 

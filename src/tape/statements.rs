@@ -4,40 +4,66 @@ use super::finder::Finder;
 use super::matching::Key;
 use super::row_set::RowSet;
 use super::shapes::{hash, number};
+use smol_str::SmolStr;
+use std::collections::BTreeSet;
+
+/// Marks a fact that was stated more than once: then its entry tells its last statement.
+const MANY: u32 = 1 << 31;
 
 /// The statements of the exchanges so far: some 30 bytes for each.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     facts: Vec<Key>,
     by_key: Finder,
-    /// For each fact the last statement of it.
+    /// For each fact the exchange that stated it, or the last of several statements.
     last: Vec<u32>,
-    /// For each statement its exchange, and the statement of the same fact before it; of the first one itself.
+    /// For each of several its exchange, and the statement of the same fact before it; of the first one itself.
     statements: Vec<[u32; 2]>,
     /// The exchanges that stated what a later answer repeats.
     heard: RowSet,
+    /// The names of members that something was stated of: there are few.
+    names: BTreeSet<SmolStr>,
 }
 
 impl Statements {
     /// Notes what an exchange stated.
     pub(super) fn note(&mut self, stated: Vec<Key>, exchange: u32) {
         for key in stated {
-            let statement = number(self.statements.len());
-            let fact = self.find(key);
-            let before = fact.map_or(statement, |fact| std::mem::replace(&mut self.last[fact as usize], statement));
-            self.statements.push([exchange, before]);
-            if fact.is_none() {
+            let Some(fact) = self.find(key) else {
                 self.facts.push(key);
-                self.last.push(statement);
+                self.last.push(exchange);
                 let facts = &self.facts;
                 self.by_key.add(number(facts.len() - 1), |fact| hash(facts[fact as usize]));
-            }
+                continue;
+            };
+            let last = self.last[fact as usize];
+            let before = if last & MANY == 0 { self.several(last, None) } else { last ^ MANY };
+            self.last[fact as usize] = MANY | self.several(exchange, Some(before));
         }
+    }
+
+    /// Adds one of several statements, after the one before.
+    fn several(&mut self, exchange: u32, before: Option<u32>) -> u32 {
+        let statement = number(self.statements.len());
+        self.statements.push([exchange, before.unwrap_or(statement)]);
+        statement
+    }
+
+    /// Notes the name of a member that something was stated of.
+    pub(super) fn note_name(&mut self, name: &str) {
+        if !self.has_name(name) {
+            self.names.insert(name.into());
+        }
+    }
+
+    /// Whether anything was stated of a member of this name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.names.contains(name)
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.statements.is_empty()
+        self.facts.is_empty()
     }
 
     fn find(&self, key: Key) -> Option<u32> {
@@ -48,6 +74,11 @@ impl Statements {
     pub(super) fn hear(&mut self, key: Key) -> bool {
         let Some(fact) = self.find(key) else { return false };
         let last = self.last[fact as usize];
+        if last & MANY == 0 {
+            self.heard.insert(last);
+            return true;
+        }
+        let last = last ^ MANY;
         let mut statement = last;
         loop {
             let [exchange, before] = self.statements[statement as usize];

@@ -4,13 +4,20 @@
 //! too, is left to [`Cassette::parse`](super::cassette::Cassette::parse), which takes the whole text and tells where in it
 //! the fault is.
 
-use super::cassette::{Entry, VERSION};
+use super::cassette::{Entry, ResponseEntry, VERSION};
 use super::ids::Ids;
 use super::template::Placeholder;
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::io::{self, Read};
 
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
+
+/// How an exchange begins and ends that this program wrote. Within a text there is no line end.
+const BEGIN: &[u8] = b"{\n      \"request\": {";
+const END: &[u8] = b"\n    }";
 
 /// Why a cassette is not read piece by piece.
 #[derive(Debug)]
@@ -94,7 +101,7 @@ impl<R: Read> Stream<R> {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
-        self.next_text()?.map(entry).transpose()
+        Ok(self.next_text()?.map(entry).transpose()?.map(|(entry, _)| entry))
     }
 
     /// The text of the next exchange; none after the last one.
@@ -109,7 +116,7 @@ impl<R: Read> Stream<R> {
         if !std::mem::take(&mut self.first) {
             self.text.expect(b',')?;
         }
-        self.text.value().map(Some)
+        self.text.exchange().map(Some)
     }
 
     /// Reads on to the end, after the last exchange.
@@ -124,12 +131,44 @@ impl<R: Read> Stream<R> {
     }
 }
 
-/// An exchange by its text.
+/// An [`Entry`] whose request is still a text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Half<'t> {
+    #[serde(borrow)]
+    request: &'t RawValue,
+    response: ResponseEntry,
+    #[serde(default)]
+    took: Option<u64>,
+}
+
+/// An exchange by its text, and the text of its request.
 ///
 /// # Errors
 /// When it is none.
-pub fn entry(text: &[u8]) -> Result<Entry, Fault> {
-    serde_json::from_slice(text).map_err(|_| Fault::Irregular)
+pub fn entry(text: &[u8]) -> Result<(Entry, &str), Fault> {
+    let irregular = |_| Fault::Irregular;
+    // Seen to be UTF-8 all at once, and not string by string.
+    let text = std::str::from_utf8(text).map_err(|_| Fault::Irregular)?;
+    let Half { request, response, took } = serde_json::from_str(text).map_err(irregular)?;
+    let entry = Entry { request: serde_json::from_str(request.get()).map_err(irregular)?, response, took };
+    Ok((entry, request.get()))
+}
+
+/// A JSON text without the white space that its lines begin with.
+#[must_use]
+pub fn unindented(text: &str) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(text.len());
+    // Within a text of JSON there is no line end.
+    let (text, mut from) = (text.as_bytes(), 0);
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        while from < end && text[from].is_ascii_whitespace() {
+            from += 1;
+        }
+        lines.extend_from_slice(&text[from..end]);
+        from = end;
+    }
+    lines
 }
 
 fn regular(is: bool) -> Result<(), Fault> {
@@ -148,12 +187,14 @@ struct Text<R> {
     text: Option<blake3::Hasher>,
     /// Whether what was read last ends in the middle of a line end.
     in_line_end: bool,
+    end: memmem::Finder<'static>,
 }
 
 impl<R: Read> Text<R> {
     fn new(reader: R) -> Self {
         let file = blake3::Hasher::new();
-        Self { reader, held: Vec::new(), at: 0, read: 0, file, text: None, in_line_end: false }
+        let end = memmem::Finder::new(END);
+        Self { reader, held: Vec::new(), at: 0, read: 0, file, text: None, in_line_end: false, end }
     }
 
     /// Reads more; whether there was more.
@@ -210,7 +251,7 @@ impl<R: Read> Text<R> {
         self.expect(b':')
     }
 
-    fn parsed<T: for<'de> serde::Deserialize<'de>>(&mut self) -> Result<T, Fault> {
+    fn parsed<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, Fault> {
         serde_json::from_slice(self.value()?).map_err(|_| Fault::Irregular)
     }
 
@@ -228,6 +269,27 @@ impl<R: Read> Text<R> {
         let from = self.at;
         self.at += scan.length;
         Ok(&self.held[from..self.at])
+    }
+
+    /// The text of the next exchange.
+    fn exchange(&mut self) -> Result<&[u8], Fault> {
+        self.peek()?;
+        let Some(length) = self.written() else { return self.value() };
+        let from = self.at;
+        self.at += length;
+        Ok(&self.held[from..self.at])
+    }
+
+    /// How long the next exchange is where it is laid out as this program does it, and is followed by another that is:
+    /// by that its end is found sooner than by what opens and closes in it.
+    fn written(&self) -> Option<usize> {
+        let text = &self.held[self.at..];
+        if !text.starts_with(BEGIN) {
+            return None;
+        }
+        let length = self.end.find(text)? + END.len();
+        let next = text[length..].strip_prefix(b",\n    ")?;
+        next.starts_with(BEGIN).then_some(length)
     }
 
     fn ids(&mut self) -> Result<Ids, Fault> {

@@ -29,7 +29,7 @@ impl Surroundings {
     /// Passes over text.
     pub fn pass(&mut self, text: &str) {
         if let Some(json) = &mut self.json {
-            text.chars().for_each(|c| json.pass(c));
+            json.pass(text);
         }
         self.tail.push_str(text);
         if self.tail.len() > 2 * TAIL {
@@ -91,16 +91,24 @@ struct Strings {
 }
 
 impl Strings {
-    fn pass(&mut self, c: char) {
-        match c {
-            _ if self.escaped => self.escaped = false,
-            '\\' if self.open => self.escaped = true,
-            '"' => {
-                self.open = !self.open;
-                self.nested = None;
+    fn pass(&mut self, text: &str) {
+        let mut bytes = text.as_bytes();
+        while let Some(first) = bytes.first() {
+            let mut passed = 1;
+            match first {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.open => self.escaped = true,
+                b'"' => {
+                    self.open = !self.open;
+                    self.nested = None;
+                }
+                // Within a character, which its first byte is told by.
+                0x80..=0xbf => {}
+                first if self.open && self.nested.is_none() => self.nested = Some(matches!(first, b'{' | b'[')),
+                // What follows up to the next of these changes nothing.
+                _ => passed = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len()).max(1),
             }
-            _ if self.open && self.nested.is_none() => self.nested = Some(matches!(c, '{' | '[')),
-            _ => {}
+            bytes = &bytes[passed..];
         }
     }
 

@@ -32,7 +32,8 @@ impl FromStr for Placeholder {
     fn from_str(text: &str) -> Result<Self, ()> {
         let (name, digits) = text.rsplit_once('.').ok_or(())?;
         let number: u32 = digits.parse().map_err(|_| ())?;
-        let canonical = number > 0 && number.to_string() == digits;
+        // One number has one spelling.
+        let canonical = digits.starts_with(|first: char| matches!(first, '1'..='9'));
         if !canonical || !is_name(name) {
             return Err(());
         }

@@ -36,10 +36,12 @@ pub fn read_again(cassette: &Cassette, rules: &Rules, mint: &Mint) -> (Index, By
     // As two threads would have it.
     let mut preparers = [(); 2].map(|()| Preparer::new(Arc::clone(&ground)));
     let mut compiler = Compiler::new(ground);
-    let (shelf, mut from) = (Bytes::default(), vec![0]);
+    let (shelf, mut from, mut packed) = (Bytes::default(), vec![0], Vec::new());
     for (number, entry) in (1..).zip(&cassette.entries) {
         let mut bytes = shelf.0.lock().unwrap();
-        bytes.extend(compiler.add(preparers[number % 2].prepare(entry, number).unwrap()).packed());
+        let request = serde_json::to_vec(&entry.request).unwrap();
+        compiler.add(preparers[number % 2].prepare(entry, request, number).unwrap()).pack(&mut packed);
+        bytes.extend(&packed);
         from.push(bytes.len() as u64);
     }
     let kept = Exchanges::Kept(Kept::new(Box::new(shelf.clone()), from));
