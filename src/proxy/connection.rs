@@ -158,13 +158,16 @@ fn answered(connection: Arc<(Context, Via)>, request: Request<Incoming>) -> Answ
         if doubtful || (is_connect && !response.status().is_success()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let effect = response.extensions().get::<Effect>().copied();
-        if effect == Some(Effect::Stall) {
-            Box::pin(reached(context.ending.clone(), Ending::Soon)).await;
-        } else if effect == Some(Effect::Reset) && of_its_own {
-            context.reset.ask();
+        match response.extensions().get::<Effect>() {
+            None => return Ok(response),
+            Some(Effect::Reset) if of_its_own => context.reset.ask(),
+            Some(Effect::Stall) => {
+                drop(response);
+                Box::pin(reached(context.ending.clone(), Ending::Soon)).await;
+            }
+            Some(_) => {}
         }
-        effect.map_or(Ok(response), |_| Err(Abandoned))
+        Err(Abandoned)
     })
 }
 
@@ -184,20 +187,19 @@ async fn dispatch(context: &Context, via: &Via, mut request: Box<Request<Body>>)
     }
     let named = naming::by_proxy(request.headers())
         .and_then(|by_proxy| Ok(naming::take(&mut request, own_address)?.or(by_proxy)));
-    let session = match &named {
-        Ok(name) => {
-            let name = name.as_ref().unwrap_or(&context.session);
-            context.front.sessions.get(name).await.map(|session| (name, session)).map_err(Fault::from)
-        }
-        Err(fault) => return refusal::refuse(fault, None),
+    let named = match named {
+        Ok(named) => named,
+        Err(fault) => return refusal::refuse(&fault, None),
     };
-    match session {
-        Ok((name, session)) if is_connect => {
-            Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, *request)).await
-        }
-        Ok((_, session)) => ask(context, &session, via, request).await,
-        Err(fault) => refusal::refuse(&fault, None),
+    let name = named.as_ref().unwrap_or(&context.session);
+    let session = match context.front.sessions.get(name).await {
+        Ok(session) => session,
+        Err(fault) => return refusal::refuse(&Fault::from(fault), None),
+    };
+    if is_connect {
+        return Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, *request)).await;
     }
+    ask(context, &session, via, request).await
 }
 
 async fn ask(context: &Context, session: &Session, via: &Via, request: Box<Request<Body>>) -> Response<Body> {
