@@ -46,6 +46,9 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
     let Some((stream, ids)) = Exchanges::open(&format!("indexing {name}"), path)? else { return Ok(None) };
     let ground = Arc::new(Ground::new(ids, stream.people(), rules));
     let mut compiler = Compiler::for_playing(Arc::clone(&ground));
+    let expected = stream.expected();
+    from.reserve(expected);
+    compiler.expect(expected);
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
         move |number, mut entry, request: &str| {
@@ -155,6 +158,9 @@ fn damaged(path: &Path, source: cassette::Fault) -> Fault {
 /// How much of a cassette a thread is given at once: enough that it is worth a thread.
 const PIECE: usize = 256 * 1024;
 
+/// For how many exchanges there is room beforehand at most: they may be fewer than they look.
+const MOST_EXPECTED: usize = 4_000_000;
+
 /// The texts of some exchanges, one after another.
 struct Piece {
     /// The number of the first one, counted from 1.
@@ -194,6 +200,12 @@ impl<'a> Exchanges<'a> {
         let progress = Progress::of_bytes(doing, file.metadata().map_err(read)?.len());
         let opened = Stream::open(file).map(|(stream, ids)| (Self { path, stream, progress }, ids));
         told(path, opened.map_err(Stop::from))
+    }
+
+    /// For about how many exchanges there may be room beforehand.
+    fn expected(&self) -> usize {
+        let length = self.path.metadata().map_or(0, |file| file.len());
+        self.stream.expected(length).min(MOST_EXPECTED)
     }
 
     /// Whether the cassette claims to be pseudonymous.

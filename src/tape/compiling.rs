@@ -93,6 +93,14 @@ impl Compiler {
         Self { first_asked: Vec::new(), ..Self::new(ground) }
     }
 
+    /// Makes room for so many exchanges: what grows step by step is in memory twice at each, and leaves holes there.
+    pub fn expect(&mut self, exchanges: usize) {
+        self.traits.reserve(exchanges);
+        self.exact.expect(exchanges);
+        self.loose.expect(exchanges);
+        self.learnt.expect(exchanges);
+    }
+
     /// Compiles the next exchange.
     pub fn add(&mut self, prepared: Prepared) -> Played {
         let number = u32::try_from(self.traits.len()).expect("a cassette has fewer than 2^32 exchanges");

@@ -87,6 +87,14 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
+    /// Makes room for so many exchanges, should all of them differ.
+    pub(super) fn expect(&mut self, exchanges: usize) {
+        self.keys.reserve(exchanges);
+        for numbers in [&mut self.shapes, &mut self.from, &mut self.fillings, &mut self.first, &mut self.groups] {
+            numbers.reserve(exchanges);
+        }
+    }
+
     /// Adds the next exchange.
     pub(super) fn add(&mut self, key: Key, filling: &[u32]) {
         let Self { keys, by_key, first, shapes, .. } = self;

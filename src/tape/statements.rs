@@ -26,6 +26,12 @@ pub(super) struct Statements {
 }
 
 impl Statements {
+    /// Makes room for statements of so many exchanges.
+    pub(super) fn expect(&mut self, exchanges: usize) {
+        self.facts.reserve(exchanges);
+        self.last.reserve(exchanges);
+    }
+
     /// Notes what an exchange stated.
     pub(super) fn note(&mut self, stated: Vec<Key>, exchange: u32) {
         for key in stated {

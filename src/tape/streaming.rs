@@ -96,6 +96,16 @@ impl<R: Read> Stream<R> {
         self.text.read
     }
 
+    /// About how many exchanges are still to come in a file of so many bytes, as the next ones look; 0 where that cannot be
+    /// told.
+    #[must_use]
+    pub fn expected(&self, length: u64) -> usize {
+        let next = &self.text.held[self.text.at..];
+        let (seen, size) = (memmem::find_iter(next, BEGIN).count() as u64, next.len() as u64);
+        let left = (length.saturating_sub(self.text.read) + size).saturating_mul(seen) / size.max(1);
+        usize::try_from(left + left / 32).unwrap_or(usize::MAX)
+    }
+
     /// The next exchange; none after the last one.
     ///
     /// # Errors
@@ -429,6 +439,9 @@ mod tests {
     fn it_reads_what_the_parser_reads_in_pieces_of_any_size() {
         let text = text();
         let expected = Cassette::parse(&text).unwrap();
+        let small = text.replace(&"x".repeat(CHUNK), "x");
+        let (stream, _) = Stream::open(small.as_bytes()).unwrap();
+        assert_eq!([1, 2].map(|times| stream.expected(small.len() as u64 * times) / 3), [1, 2]);
         for piece in [7, CHUNK] {
             let (cassette, digests) = read(&text, piece).unwrap();
             assert_eq!(cassette, expected);
