@@ -42,6 +42,7 @@
 //!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
 //!   fields.rs            fields that read one way in every version
 //!   seldom.rs            its end, looked for when there is reason to
+//!   again.rs             a connection that wakes itself, asked again at once
 //!   activity.rs          whether anything happens on it
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form
@@ -69,7 +70,8 @@
 //! store/               FLOOR 2: what survives on disk
 //!   takes.rs             what recording needs of a store
 //!   journal.rs           the store on sled
-//!   committer.rs         the one thread that acknowledges
+//!   orders.rs            who commits: one thread for all, or whoever is alone
+//!   committer.rs         what a commit is
 //!   backlog.rs           what it has committed and the engine has not
 //!   log.rs               a file in which a commit is one write and one sync
 //!   frames.rs            what stands in it; pure

@@ -1,6 +1,7 @@
 //! Floor 4, what listens: one port for every way in which a client may come.
 
 pub mod activity;
+pub mod again;
 pub mod answer;
 pub mod batched;
 pub mod connection;

@@ -1,6 +1,7 @@
 //! HTTP/1 or HTTP/2 on one stream, within its limits and to its end; what a request means is not known here.
 
 use super::activity::{Activity, Counted};
+use super::again::Again;
 use super::framed::{Framed, Refused};
 use super::front::Limits;
 use super::preface::Prefixed;
@@ -15,6 +16,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -138,7 +140,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     activity: &Activity,
     ended: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
-    let mut connection = pin!(connection);
+    let (mut connection, again) = (pin!(connection), Again::default());
     let over = Seldom::new(async {
         tokio::select! {
             () = ended => {}
@@ -148,13 +150,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     });
     tokio::select! {
         biased;
-        outcome = connection.as_mut() => return outcome,
+        outcome = poll_fn(|cx| again.ask(connection.as_mut(), cx)) => return outcome,
         () = over => {}
     }
     end(connection.as_mut());
     // What is under way goes on to its end, unless its client has stopped taking it.
     tokio::select! {
-        outcome = connection => outcome,
+        outcome = poll_fn(|cx| again.ask(connection.as_mut(), cx)) => outcome,
         () = activity.quiet(limits.idle_timeout) => Ok(()),
     }
 }

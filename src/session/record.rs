@@ -223,11 +223,12 @@ impl Recorder {
             return hole.fill();
         }
         let mut arrivals = std::iter::once(arrival).chain(std::iter::repeat_with(|| self.arrival()));
-        let mut receipts = Vec::with_capacity(exchanges.len());
+        let (mut receipts, alone) = (Vec::with_capacity(exchanges.len()), exchanges.len() == 1);
         for exchange in exchanges {
             let exchange = self.taped(exchange);
             let arrival = arrivals.next().expect("numbers do not end");
-            receipts.push(self.settings.store.append(self.settings.take, arrival, &exchange));
+            let append = if alone { Takes::append_alone } else { Takes::append };
+            receipts.push(append(&*self.settings.store, self.settings.take, arrival, &exchange));
         }
         // From here on it is written whether the client stays or not.
         hole.fill();

@@ -63,7 +63,7 @@ impl Backlog {
     }
 
     /// Puts all into the engine, and removes the log.
-    pub(super) fn end(mut self) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.drain()?;
         if self.log.take().is_some() { log::remove(&self.path) } else { Ok(()) }
     }

@@ -1,6 +1,4 @@
-//! The one thread that writes exchanges to the disk, batch by batch, for all who wait.
-//!
-//! One, because sled 0.34 deadlocks when many tasks flush for themselves (spacejam/sled#1308).
+//! Writes exchanges to the disk, batch by batch, and begins and removes takes.
 
 use super::backlog::Backlog;
 use super::counts::{self, Count};
@@ -12,27 +10,11 @@ use super::takes::Fault;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// The most appends that one commit takes together.
-const BATCH: usize = 1024;
-/// A commit costs the processor nearly as much for one as for many: where so many wait already, it waits a moment for more.
-const CROWD: usize = 8;
-const MOMENT: Duration = Duration::from_micros(400);
-
-/// What the committer is told, in order.
-pub(super) enum Order {
-    Append(Append),
-    /// All that came before is settled when this is answered.
-    Settle(Sender<()>),
-    /// To be done between two commits, when all that came before is in the engine: nothing else writes to it then. It is
-    /// told where that failed.
-    Work(Work),
-}
-
-type Work = Box<dyn FnOnce(Result<&mut Committer, Fault>) + Send>;
+/// How soon a disk is done with a commit that is waited for by a thread with other work.
+const SOON: Duration = Duration::from_millis(1);
 
 /// An exchange to be written.
 pub(super) struct Append {
@@ -41,31 +23,8 @@ pub(super) struct Append {
     pub(super) receipt: oneshot::Sender<Result<(), Fault>>,
 }
 
-/// What is done together.
-#[derive(Default)]
-struct Round {
-    appends: Vec<Append>,
-    waiting: Vec<Sender<()>>,
-    work: Option<Work>,
-}
-
-impl Round {
-    /// Takes orders up, to the first that is to be done between two commits.
-    fn gather(&mut self, orders: impl Iterator<Item = Order>) {
-        for order in orders {
-            match order {
-                Order::Append(append) => self.appends.push(append),
-                Order::Settle(settled) => self.waiting.push(settled),
-                Order::Work(work) => {
-                    self.work = Some(work);
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Commits appends for all who wait, batch by batch.
+/// Commits appends.
+#[derive(Debug)]
 pub(super) struct Committer {
     path: PathBuf,
     engine: Engine,
@@ -74,8 +33,10 @@ pub(super) struct Committer {
     open: HashMap<u64, OpenTake>,
     /// The last number that was given to a take: none is given twice while the store is open.
     last_given: u64,
+    at_ease: bool,
 }
 
+#[derive(Debug)]
 struct OpenTake {
     exchanges: u64,
     count: Count,
@@ -90,37 +51,26 @@ impl OpenTake {
 impl Committer {
     pub(super) fn new(path: &Path, engine: Engine) -> Result<Self, Fault> {
         let backlog = Backlog::new(path, engine.clone())?;
-        Ok(Self { path: path.to_owned(), engine, backlog, open: HashMap::new(), last_given: 0 })
+        Ok(Self { path: path.to_owned(), engine, backlog, open: HashMap::new(), last_given: 0, at_ease: true })
     }
 
-    /// Writes what it is told to, until nobody is left to tell it anything.
-    pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
-            let mut round = Round::default();
-            round.gather(std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)));
-            if round.appends.len() >= CROWD && round.waiting.is_empty() && round.work.is_none() {
-                std::thread::sleep(MOMENT);
-                round.gather(orders.try_iter().take(BATCH));
-            }
-            self.settle(round.appends);
-            for settled in round.waiting {
-                // Who has gone needs no answer.
-                let _ = settled.send(());
-            }
-            if let Some(work) = round.work {
-                match self.backlog.drain() {
-                    Ok(()) => work(Ok(&mut self)),
-                    Err(fault) => work(Err(fault)),
-                }
-            }
-        }
-        if let Err(fault) = self.backlog.end() {
-            tracing::warn!("{fault}. What was acknowledged is kept in its log");
-        }
+    /// Whether what was last committed came alone, and took no longer than a thread with other work may wait.
+    pub(super) fn is_at_ease(&self) -> bool {
+        self.at_ease
+    }
+
+    /// Puts all that was committed into the engine.
+    pub(super) fn drain(&mut self) -> Result<(), Fault> {
+        self.backlog.drain()
+    }
+
+    /// The same, and nothing is committed after that.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        self.backlog.end()
     }
 
     /// Commits appends, as many together as a frame of the log holds, and tells those who wait.
-    fn settle(&mut self, appends: Vec<Append>) {
+    pub(super) fn settle(&mut self, appends: Vec<Append>) {
         let (mut some, mut length) = (Vec::new(), 0);
         for append in appends {
             let more = frames::packed(append.row.len());
@@ -137,7 +87,9 @@ impl Committer {
     }
 
     fn commit(&mut self, appends: Vec<Append>) {
+        let began = Instant::now();
         let outcome = self.try_commit(&appends);
+        self.at_ease = appends.len() == 1 && began.elapsed() < SOON;
         for append in appends {
             // A client that has gone needs no receipt.
             let _ = append.receipt.send(outcome.as_ref().copied().map_err(Fault::again));

@@ -1,10 +1,11 @@
 //! The store of takes on sled: an exchange is acknowledged when it is on the disk, and damage is found out.
 
-use super::committer::{Append, Committer, Order};
+use super::committer::{Append, Committer};
 use super::counts::{count_file, read_count};
 use super::engine::{Engine, LOCK_PAUSE, LOCK_TRIES};
 use super::format;
 use super::log;
+use super::orders::Orders;
 use super::rows::{Row, framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
@@ -15,9 +16,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{PoisonError, RwLock};
 use tokio::sync::oneshot;
 
 /// A store of takes in a folder, open in this process only.
@@ -25,8 +24,9 @@ use tokio::sync::oneshot;
 pub struct Journal {
     path: PathBuf,
     engine: Engine,
-    committer: Option<(Sender<Order>, JoinHandle<()>)>,
-    closed: Mutex<HashSet<u64>>,
+    /// None only while it is opened.
+    orders: Option<Orders>,
+    closed: RwLock<HashSet<u64>>,
     _lock: File,
 }
 
@@ -62,9 +62,9 @@ impl Journal {
         log::take_over(path, |rows| take_over(path, &engine, rows))?;
         log::remove(path)?;
         let path = path.to_owned();
-        let mut journal = Self { path, engine, committer: None, closed: Mutex::default(), _lock: lock };
+        let mut journal = Self { path, engine, orders: None, closed: RwLock::default(), _lock: lock };
         journal.check_counts()?;
-        journal.committer = Some(journal.start_committer()?);
+        journal.orders = Some(journal.start()?);
         Ok(journal)
     }
 
@@ -107,29 +107,37 @@ impl Journal {
         Ok(count.unwrap_or(0))
     }
 
-    fn start_committer(&self) -> Result<(Sender<Order>, JoinHandle<()>), Fault> {
-        let (sender, receiver) = channel();
+    fn start(&self) -> Result<Orders, Fault> {
         let committer = Committer::new(&self.path, self.engine.clone())?;
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || committer.run(&receiver))
-            .map_err(|source| Fault::io(&self.path, "opened", source))?;
-        Ok((sender, thread))
+        Orders::start(committer).map_err(|source| Fault::io(&self.path, "opened", source))
     }
 
-    /// Has the committer do something when all that was appended is in the engine, and waits for it.
-    fn between_commits<T: Send + 'static>(
+    fn orders(&self) -> Result<&Orders, Fault> {
+        self.orders.as_ref().ok_or(Fault::Closed)
+    }
+
+    /// Hands an exchange over to be written, unless its take is closed.
+    fn hand_over(
         &self,
-        work: impl FnOnce(&mut Committer) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let (sender, done) = channel();
-        let (committer, _) = self.committer.as_ref().ok_or(Fault::Closed)?;
-        let work = Order::Work(Box::new(move |committer| {
-            // Who asked waits for the answer.
-            let _ = sender.send(committer.and_then(work));
-        }));
-        committer.send(work).map_err(|_| Fault::Closed)?;
-        done.recv().map_err(|_| Fault::Closed)?
+        take: u64,
+        arrival: u64,
+        exchange: &Taped<Exchange>,
+        to: impl FnOnce(&Orders, Append),
+    ) -> Receipt {
+        let (sender, receipt) = oneshot::channel();
+        let row = match row::write(exchange) {
+            Ok(row) => framed(arrival, &row),
+            Err(why) => {
+                // Whoever waits for the receipt has it before it can be dropped.
+                let _ = sender.send(Err(Fault::Unkeepable(why)));
+                return receipt;
+            }
+        };
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(orders) = self.orders.as_ref().filter(|_| !closed.contains(&take)) {
+            to(orders, Append { take, row, receipt: sender });
+        }
+        receipt
     }
 
     /// The whole row of an exchange; empty where there is none.
@@ -166,33 +174,20 @@ impl Takes for Journal {
         let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &row::write(exchange)?));
         let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
         let rows = rows.map_err(Fault::Unkeepable)?;
-        self.between_commits(move |committer| committer.begin(take, rows))
+        self.orders()?.between_commits(move |committer| committer.begin(take, rows))
     }
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
-        let (sender, receipt) = oneshot::channel();
-        let row = match row::write(exchange) {
-            Ok(row) => framed(arrival, &row),
-            Err(why) => {
-                // Whoever waits for the receipt has it before it can be dropped.
-                let _ = sender.send(Err(Fault::Unkeepable(why)));
-                return receipt;
-            }
-        };
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((committer, _)) = self.committer.as_ref().filter(|_| !closed.contains(&take)) {
-            // A committer that has gone drops the sender, and the receipt tells so.
-            let _ = committer.send(Order::Append(Append { take, row, receipt: sender }));
-        }
-        receipt
+        self.hand_over(take, arrival, exchange, Orders::append)
+    }
+
+    fn append_alone(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
+        self.hand_over(take, arrival, exchange, Orders::append_alone)
     }
 
     fn close(&self, take: u64) -> Result<(), Fault> {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(take);
-        let (sender, settled) = channel();
-        let (committer, _) = self.committer.as_ref().ok_or(Fault::Closed)?;
-        committer.send(Order::Settle(sender)).map_err(|_| Fault::Closed)?;
-        settled.recv().map_err(|_| Fault::Closed)
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).insert(take);
+        self.orders()?.settle()
     }
 
     fn takes(&self) -> Result<Vec<Take>, Fault> {
@@ -210,7 +205,7 @@ impl Takes for Journal {
     }
 
     fn order(&self, take: u64) -> Result<Vec<u64>, Fault> {
-        self.between_commits(|_| Ok(()))?;
+        self.orders()?.between_commits(|_| Ok(()))?;
         let (count, acknowledged) = (self.count(take)?, self.acknowledged(take)?);
         let mut arrivals = Vec::new();
         for number in 0..count {
@@ -236,17 +231,7 @@ impl Takes for Journal {
     }
 
     fn remove(&self, take: u64) -> Result<(), Fault> {
-        self.between_commits(move |committer| committer.remove(take))
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        if let Some((sender, thread)) = self.committer.take() {
-            drop(sender);
-            // A committer that panicked has told its clients so.
-            let _ = thread.join();
-        }
+        self.orders()?.between_commits(move |committer| committer.remove(take))
     }
 }
 

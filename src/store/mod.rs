@@ -11,6 +11,7 @@ mod frames;
 pub mod indexes;
 pub mod journal;
 mod log;
+mod orders;
 pub mod people_key;
 mod rows;
 pub mod takes;

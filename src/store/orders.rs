@@ -1,0 +1,244 @@
+//! Who commits: the one thread that does it for all who wait, or whoever finds nobody else at it.
+//!
+//! One at a time, because sled 0.34 deadlocks when many tasks flush for themselves (spacejam/sled#1308).
+
+use super::committer::{Append, Committer};
+use super::takes::Fault;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// The most appends that one commit takes together.
+const BATCH: usize = 1024;
+/// A commit costs the processor nearly as much for one as for many: where so many wait already, it waits a moment for more.
+const CROWD: usize = 8;
+const MOMENT: Duration = Duration::from_micros(400);
+
+/// What the thread is told, in order.
+enum Order {
+    Append(Append),
+    /// All that came before is settled when this is answered.
+    Settle(Sender<()>),
+    /// To be done between two commits, when all that came before is in the engine: nothing else writes to it then. It is
+    /// told where that failed.
+    Work(Work),
+}
+
+type Work = Box<dyn FnOnce(Result<&mut Committer, Fault>) + Send>;
+
+/// What is done together.
+#[derive(Default)]
+struct Round {
+    appends: Vec<Append>,
+    waiting: Vec<Sender<()>>,
+    work: Option<Work>,
+}
+
+impl Round {
+    /// Takes orders up, to the first that is to be done between two commits.
+    fn gather(&mut self, orders: impl Iterator<Item = Order>) {
+        for order in orders {
+            match order {
+                Order::Append(append) => self.appends.push(append),
+                Order::Settle(settled) => self.waiting.push(settled),
+                Order::Work(work) => {
+                    self.work = Some(work);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Does it.
+    fn carry_out(self, committer: &mut Committer) {
+        committer.settle(self.appends);
+        for settled in self.waiting {
+            // Who has gone needs no answer.
+            let _ = settled.send(());
+        }
+        if let Some(work) = self.work {
+            match committer.drain() {
+                Ok(()) => work(Ok(committer)),
+                Err(fault) => work(Err(fault)),
+            }
+        }
+    }
+}
+
+/// The way to the committer of a store.
+#[derive(Debug)]
+pub(super) struct Orders {
+    /// Poisoned where it panicked: nobody knows then what the disk has, and nothing is written any more.
+    committer: Arc<Mutex<Committer>>,
+    /// None only while it is dropped.
+    sender: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Orders {
+    pub(super) fn start(committer: Committer) -> io::Result<Self> {
+        let (sender, orders) = channel();
+        let committer = Arc::new(Mutex::new(committer));
+        let own = committer.clone();
+        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || run(&own, &orders))?;
+        Ok(Self { committer, sender: Some(sender), thread: Some(thread) })
+    }
+
+    /// Has something written, with what others have written at this time.
+    pub(super) fn append(&self, append: Append) {
+        // A committer that has gone drops the receipt's sender, which tells so.
+        let _ = self.order(Order::Append(append));
+    }
+
+    /// Has something written, and does it at once where nobody else is at it: the way to the thread and back may take as
+    /// long as a disk does.
+    pub(super) fn append_alone(&self, append: Append) {
+        let free = self.committer.try_lock().ok().filter(|committer| committer.is_at_ease());
+        match free.filter(|_| may_wait()) {
+            Some(committer) => caught(committer, |committer| committer.settle(vec![append])),
+            None => self.append(append),
+        }
+    }
+
+    /// Returns when all that was to be written is settled.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        let (sender, settled) = channel();
+        self.order(Order::Settle(sender))?;
+        settled.recv().map_err(|_| Fault::Closed)
+    }
+
+    /// Has the committer do something when all that was appended is in the engine, and waits for it.
+    pub(super) fn between_commits<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Committer) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (sender, done) = channel();
+        let work = Order::Work(Box::new(move |committer| {
+            // Who asked waits for the answer.
+            let _ = sender.send(committer.and_then(work));
+        }));
+        self.order(work)?;
+        done.recv().map_err(|_| Fault::Closed)?
+    }
+
+    fn order(&self, order: Order) -> Result<(), Fault> {
+        let sender = self.sender.as_ref().ok_or(Fault::Closed)?;
+        sender.send(order).map_err(|_| Fault::Closed)
+    }
+}
+
+impl Drop for Orders {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // A committer that panicked has told its clients so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether this thread may wait for a disk that answers soon: where a runtime has others, they do its work meanwhile.
+/// To hand that over to one more (`block_in_place`) takes as long as the way to ours and back.
+fn may_wait() -> bool {
+    Handle::try_current().map_or(true, |runtime| runtime.metrics().num_workers() > 1)
+}
+
+/// Has the committer do something on a thread with other work. A panic poisons it, and drops the receipts of those who wait.
+fn caught(mut committer: MutexGuard<'_, Committer>, work: impl FnOnce(&mut Committer)) {
+    let _ = catch_unwind(AssertUnwindSafe(move || work(&mut committer)));
+}
+
+/// Does what it is told to, until nobody is left to tell it anything.
+fn run(committer: &Mutex<Committer>, orders: &Receiver<Order>) {
+    while let Ok(first) = orders.recv() {
+        let mut round = Round::default();
+        round.gather(std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)));
+        if round.appends.len() >= CROWD && round.waiting.is_empty() && round.work.is_none() {
+            std::thread::sleep(MOMENT);
+            round.gather(orders.try_iter().take(BATCH));
+        }
+        let Ok(mut committer) = committer.lock() else { return };
+        round.carry_out(&mut committer);
+    }
+    let Ok(mut committer) = committer.lock() else { return };
+    if let Err(fault) = committer.end() {
+        tracing::warn!("{fault}. What was acknowledged is kept in its log");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::Engine;
+    use tokio::sync::oneshot::{self, error::TryRecvError};
+
+    type Receipt = oneshot::Receiver<Result<(), Fault>>;
+
+    fn orders() -> (tempfile::TempDir, Orders) {
+        let dir = tempfile::tempdir().unwrap();
+        let committer = Committer::new(dir.path(), Engine::open(dir.path()).unwrap()).unwrap();
+        (dir, Orders::start(committer).unwrap())
+    }
+
+    fn hand_over(to: impl FnOnce(Append)) -> Receipt {
+        let (sender, receipt) = oneshot::channel();
+        to(Append { take: 1, row: vec![7; 100], receipt: sender });
+        receipt
+    }
+
+    #[test]
+    fn what_comes_alone_is_written_at_once() {
+        let (_dir, orders) = orders();
+        assert!(matches!(hand_over(|append| orders.append_alone(append)).try_recv(), Ok(Ok(()))));
+    }
+
+    #[test]
+    fn what_comes_while_another_writes_waits_for_it() {
+        let (_dir, orders) = orders();
+        let committer = orders.committer.lock().unwrap();
+        let mut receipt = hand_over(|append| orders.append_alone(append));
+        assert!(matches!(receipt.try_recv(), Err(TryRecvError::Empty)));
+        drop(committer);
+        receipt.blocking_recv().unwrap().unwrap();
+    }
+
+    #[test]
+    fn after_a_crowd_or_a_slow_disk_it_goes_by_the_thread() {
+        let (_dir, orders) = orders();
+        let crowd = |orders: &Orders| {
+            let mut committer = orders.committer.lock().unwrap();
+            committer.settle((0..2).map(|_| Append { take: 1, row: vec![7], receipt: oneshot::channel().0 }).collect());
+            committer.is_at_ease()
+        };
+        assert!(!crowd(&orders));
+        hand_over(|append| orders.append_alone(append)).blocking_recv().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_only_thread_of_a_runtime_does_not_wait_for_a_disk() {
+        let (_dir, orders) = orders();
+        assert!(!may_wait());
+        hand_over(|append| orders.append_alone(append)).await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn after_a_panic_nothing_is_written() {
+        let (_dir, by_hand) = orders();
+        caught(by_hand.committer.lock().unwrap(), |_| panic!("on a thread with other work"));
+        let (_dir, by_thread) = orders();
+        assert!(matches!(
+            by_thread.between_commits(|_| -> Result<(), Fault> { panic!("on its own") }),
+            Err(Fault::Closed)
+        ));
+        for orders in [by_hand, by_thread] {
+            for append in [Orders::append, Orders::append_alone] {
+                assert!(hand_over(|it| append(&orders, it)).blocking_recv().is_err());
+            }
+            assert!(orders.settle().is_err());
+        }
+    }
+}
