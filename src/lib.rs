@@ -42,7 +42,6 @@
 //!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
 //!   fields.rs            fields that read one way in every version
 //!   seldom.rs            its end, looked for when there is reason to
-//!   again.rs             a connection that wakes itself, asked again at once
 //!   activity.rs          whether anything happens on it
 //!   forward.rs           CONNECT and absolute form
 //!   reverse.rs           origin form

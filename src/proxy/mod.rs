@@ -1,7 +1,6 @@
 //! Floor 4, what listens: one port for every way in which a client may come.
 
 pub mod activity;
-pub mod again;
 pub mod answer;
 pub mod batched;
 pub mod connection;

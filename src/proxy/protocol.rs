@@ -1,7 +1,6 @@
 //! HTTP/1 or HTTP/2 on one stream, within its limits and to its end; what a request means is not known here.
 
 use super::activity::{Activity, Counted};
-use super::again::Again;
 use super::framed::{Framed, Refused};
 use super::front::Limits;
 use super::preface::Prefixed;
@@ -16,7 +15,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -140,7 +138,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     activity: &Activity,
     ended: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
-    let (mut connection, again) = (pin!(connection), Again::default());
+    let mut connection = pin!(connection);
     let over = Seldom::new(async {
         tokio::select! {
             () = ended => {}
@@ -150,13 +148,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     });
     tokio::select! {
         biased;
-        outcome = poll_fn(|cx| again.ask(connection.as_mut(), cx)) => return outcome,
+        outcome = connection.as_mut() => return outcome,
         () = over => {}
     }
     end(connection.as_mut());
     // What is under way goes on to its end, unless its client has stopped taking it.
     tokio::select! {
-        outcome = poll_fn(|cx| again.ask(connection.as_mut(), cx)) => outcome,
+        outcome = connection => outcome,
         () = activity.quiet(limits.idle_timeout) => Ok(()),
     }
 }
