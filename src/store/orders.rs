@@ -18,6 +18,9 @@ const BATCH: usize = 1024;
 const CROWD: usize = 8;
 const MOMENT: Duration = Duration::from_micros(400);
 
+/// What is larger takes long to be written, and the way to the thread is nothing beside that.
+const SMALL: usize = 64 * 1024;
+
 /// What the thread is told, in order.
 enum Order {
     Append(Append),
@@ -97,7 +100,8 @@ impl Orders {
     /// Has something written, and does it at once where nobody else is at it: the way to the thread and back may take as
     /// long as a disk does.
     pub(super) fn append_alone(&self, append: Append) {
-        let free = self.committer.try_lock().ok().filter(|committer| committer.is_at_ease());
+        let small = append.row.len() <= SMALL;
+        let free = self.committer.try_lock().ok().filter(|committer| small && committer.is_at_ease());
         match free.filter(|_| may_wait()) {
             Some(committer) => caught(committer, |committer| committer.settle(vec![append])),
             None => self.append(append),
