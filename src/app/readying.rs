@@ -16,7 +16,7 @@ use crate::tape::index::Index;
 use crate::tape::mint::Mint;
 use crate::tape::packing;
 use crate::tape::played::{self, Kept};
-use crate::tape::preparing::{Ground, Preparer};
+use crate::tape::preparing::{self, Ground, Preparer};
 use crate::tape::scribe;
 use crate::tape::secrets::Secrets;
 use crate::tape::streaming::{self, Digests, Stream};
@@ -53,7 +53,7 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
         let mut preparer = Preparer::new(Arc::clone(&ground));
         move |number, mut entry, request: &str| {
             adapting::adapt(std::slice::from_mut(&mut entry), config.waits);
-            preparer.prepare(&entry, streaming::unindented(request), number).map_err(|source| damaged(path, source))
+            preparer.prepare(&entry, preparing::unindented(request), number).map_err(|source| damaged(path, source))
         }
     };
     let mut packed = Vec::new();

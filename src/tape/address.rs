@@ -75,6 +75,11 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::exchange::{Headers, Request};
+    use crate::tape::walk::{self, View};
+
+    const A: &str = "7e323db2-3db2-7e32-b23d-327eb23d327e";
+    const B: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
 
     fn leaf(place: Place, kind: Kind, text: &str) -> Leaf<'_> {
         Leaf { place, kind, text: text.into() }
@@ -100,5 +105,21 @@ mod tests {
             assert_eq!(addresses.of(&leaves), Address::of(&leaves), "{method} {host} {name} {key}");
         }
         assert_eq!(addresses.known.len(), 4);
+    }
+    #[test]
+    fn an_address_is_method_host_and_names() {
+        let address = |line: &str, host: &str| {
+            let (method, target) = line.split_once(' ').unwrap();
+            let (headers, body) = (Headers::default(), "1".into());
+            let request = Request { method: method.into(), host: host.into(), target: target.into(), headers, body };
+            Address::of(&walk::leaves(&request, &View::default()))
+        };
+        let one = address(&format!("POST /beta/x/{A}/userStatuses?a=1"), "h");
+        assert_eq!(one, address(&format!("POST /beta/X('{B}')/userStatuses"), "h"));
+        for other in ["GET /beta/x/a.1.2.3.4/userStatuses", "POST /v1.0/x/{A}/userStatuses"] {
+            let other = address(&other.replace("{A}", A).replace("a.1.2.3.4", A), "h");
+            assert!(one.route != other.route && one.names == other.names);
+        }
+        assert_ne!(one.names, address(&format!("POST /beta/y/{A}/userStatuses"), "h").names);
     }
 }

@@ -1,11 +1,12 @@
 //! A cassette is compiled, exchange by exchange: each one's answer, and where it is found.
 
+use super::address::Address;
 use super::cassette::{Cassette, Fault};
 use super::echo;
 use super::id::Id;
 use super::ids::{self, Row};
 use super::index::{COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
-use super::matching::{Address, Key, Rules};
+use super::matching::{Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Played};
 use super::preparing::{Ground, Prepared, Preparer};

@@ -1,12 +1,13 @@
 //! Where a live request differs from a recorded one, place by place.
 
+use super::address::Address;
 use super::bindings::Bindings;
 use super::exchange::{Request, Taped};
 use super::id::Id;
 use super::ids::Row;
 use super::index::{Index, Slot};
 use super::lexicon::{self, Lexicon};
-use super::matching::{self, Address};
+use super::matching;
 use super::redact;
 use super::walk::{self, Kind, Leaf, Place};
 use std::collections::{HashMap, HashSet};

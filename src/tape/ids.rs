@@ -3,6 +3,7 @@
 use super::guid::Guid;
 use super::id::{self, Id, Written};
 use super::lexicon::{self, Lexicon};
+pub use super::row_set::Row;
 use super::row_set::RowSet;
 use super::spelling::{self, Case, Spelling};
 use super::stand_ins;
@@ -11,9 +12,6 @@ use super::template::{Placeholder, Writer};
 use super::values::Values;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
-
-/// The row of an id in [`Ids`].
-pub type Row = u32;
 
 /// The ids of a cassette: each one's placeholder and the value that it had in the recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

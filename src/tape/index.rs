@@ -1,9 +1,10 @@
 //! A cassette made ready to answer: exchanges by shape, and what each id stands for.
 
+use super::address::Address;
 use super::exchange::{Request, Taped};
 use super::id::{Id, Written};
 use super::ids::{Ids, Row};
-use super::matching::{Address, Key, Reading, Rules};
+use super::matching::{Key, Reading, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Lent};
 use super::reading_cache::{RawRequest, ReadingCache};

@@ -1,6 +1,5 @@
 //! What is compared of a request: its reading, in which every id, and what might be one, is a blank.
 
-pub use super::address::Address;
 use super::exchange::{Request, Taped};
 use super::graph;
 use super::id::{Id, Written};
@@ -366,7 +365,7 @@ mod tests {
     use crate::tape::exchange::Headers;
     use crate::tape::route::Route;
     use crate::tape::scribe;
-    use crate::tape::walk::{IdPlaces, PlacePattern, View};
+    use crate::tape::walk::{IdPlaces, PlacePattern};
 
     const A: &str = "7e323db2-3db2-7e32-b23d-327eb23d327e";
     const B: &str = "0385114b-b48f-4800-a046-f249eaba24b1";
@@ -412,22 +411,5 @@ mod tests {
         assert_eq!(one.loose().key, other.loose().key);
         assert_eq!(one.loose().key, read("/beta/x/userStatuses", "").loose().key);
         assert_ne!(read("/beta/x", r#"{"at":1}"#).loose().key, read("/beta/x", r#"{"at":2}"#).loose().key);
-    }
-
-    #[test]
-    fn an_address_is_method_host_and_names() {
-        let address = |line: &str, host: &str| {
-            let (method, target) = line.split_once(' ').unwrap();
-            let (headers, body) = (Headers::default(), "1".into());
-            let request = Request { method: method.into(), host: host.into(), target: target.into(), headers, body };
-            Address::of(&walk::leaves(&request, &View::default()))
-        };
-        let one = address(&format!("POST /beta/x/{A}/userStatuses?a=1"), "h");
-        assert_eq!(one, address(&format!("POST /beta/X('{B}')/userStatuses"), "h"));
-        for other in ["GET /beta/x/a.1.2.3.4/userStatuses", "POST /v1.0/x/{A}/userStatuses"] {
-            let other = address(&other.replace("{A}", A).replace("a.1.2.3.4", A), "h");
-            assert!(one.route != other.route && one.names == other.names);
-        }
-        assert_ne!(one.names, address(&format!("POST /beta/y/{A}/userStatuses"), "h").names);
     }
 }

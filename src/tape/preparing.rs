@@ -1,6 +1,6 @@
 //! What can be said of a recorded exchange by itself, so that many can be prepared at once.
 
-use super::address::Addresses;
+use super::address::{Address, Addresses};
 use super::cassette::{Entry, Fault};
 use super::echo::{self, Shown, Stated};
 use super::exchange::Request;
@@ -8,7 +8,7 @@ use super::id::Id;
 use super::ids::{Ids, Row};
 use super::index::{COMPARED, CREATES, READS, Slot, TIMED};
 use super::leaf::Leaf;
-use super::matching::{self, Address, Applied, Key, Reading, Rules, Varying};
+use super::matching::{self, Applied, Key, Reading, Rules, Varying};
 use super::scribe;
 use super::script::{Fields, Script};
 use super::template::Template;
@@ -168,6 +168,22 @@ impl Preparer {
         }
         (address, marks, used)
     }
+}
+
+/// A JSON text without the white space that its lines begin with.
+#[must_use]
+pub fn unindented(text: &str) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(text.len());
+    // Within a text of JSON there is no line end.
+    let (text, mut from) = (text.as_bytes(), 0);
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        while from < end && text[from].is_ascii_whitespace() {
+            from += 1;
+        }
+        lines.extend_from_slice(&text[from..end]);
+        from = end;
+    }
+    lines
 }
 
 /// What fills the blanks of a request's exact shape.

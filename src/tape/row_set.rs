@@ -1,6 +1,7 @@
 //! Sets of rows of ids, a bit each.
 
-use super::ids::Row;
+/// The row of an id among the [ids](super::ids::Ids) of a cassette.
+pub type Row = u32;
 
 /// A set of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
