@@ -10,13 +10,14 @@ use crate::store::cassettes::{self, Cassettes};
 use crate::store::indexes::{HELD, Indexes, Wanted, Writing};
 use crate::tape::adapting;
 use crate::tape::cassette::{self, Entry};
+use crate::tape::compact::unindented;
 use crate::tape::compiling::Compiler;
 use crate::tape::ids::Ids;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
 use crate::tape::packing;
 use crate::tape::played::{self, Kept};
-use crate::tape::preparing::{self, Ground, Preparer};
+use crate::tape::preparing::{Ground, Preparer};
 use crate::tape::scribe;
 use crate::tape::secrets::Secrets;
 use crate::tape::streaming::{self, Digests, Stream};
@@ -45,15 +46,13 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
     let mut from = vec![writing.first()];
     let Some((stream, ids)) = Exchanges::open(&format!("indexing {name}"), path)? else { return Ok(None) };
     let ground = Arc::new(Ground::new(ids, stream.people(), rules));
-    let mut compiler = Compiler::for_playing(Arc::clone(&ground));
-    let expected = stream.expected();
-    from.reserve(expected);
-    compiler.expect(expected);
+    from.reserve(stream.expected());
+    let mut compiler = Compiler::for_playing(Arc::clone(&ground), stream.expected());
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
         move |number, mut entry, request: &str| {
             adapting::adapt(std::slice::from_mut(&mut entry), config.waits);
-            preparer.prepare(&entry, preparing::unindented(request), number).map_err(|source| damaged(path, source))
+            preparer.prepare(&entry, unindented(request), number).map_err(|source| damaged(path, source))
         }
     };
     let mut packed = Vec::new();

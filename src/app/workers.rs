@@ -16,11 +16,11 @@ struct Worker<'scope, T, R> {
 }
 
 impl<'scope, T: Send + 'scope, R: Send + 'scope> Worker<'scope, T, R> {
-    fn start(scope: &'scope Scope<'scope, '_>, mut work: impl FnMut(T) -> R + Send + 'scope) -> Self {
+    fn start(scope: &'scope Scope<'scope, '_>, work: impl FnMut(T) -> R + Send + 'scope) -> Self {
         let ((things, given), (outcome, done)) = (channel::<T>(), channel());
         let thread = scope.spawn(move || {
             // Whoever gives takes, unless there was a fault.
-            given.into_iter().map(|thing| work(thing)).try_for_each(|done| outcome.send(done)).unwrap_or_default();
+            given.into_iter().map(work).try_for_each(|done| outcome.send(done)).unwrap_or_default();
         });
         Self { things, done, thread }
     }

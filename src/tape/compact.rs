@@ -1,4 +1,4 @@
-//! JSON as the compact text that a tree of it would print, made while it is parsed and without the tree.
+//! JSON as compact text: as a tree of it would print it, made while it is parsed and without the tree.
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
@@ -163,6 +163,22 @@ impl<'de> Visitor<'de> for Next<'_> {
     }
 }
 
+/// A JSON text without the white space that its lines begin with.
+#[must_use]
+pub fn unindented(text: &str) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(text.len());
+    // Within a text of JSON there is no line end.
+    let (text, mut from) = (text.as_bytes(), 0);
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        while from < end && text[from].is_ascii_whitespace() {
+            from += 1;
+        }
+        lines.extend_from_slice(&text[from..end]);
+        from = end;
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +217,12 @@ mod tests {
             let (compact, tree) = both(text);
             assert_eq!(compact, tree, "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_without_its_indents_says_the_same() {
+        let text = "{\r\n  \"a\": [\n    \" \\n \",\n\n\t1 ],\n  \"b\": {}\n}";
+        assert_eq!(unindented(text), b"{\r\"a\": [\" \\n \",1 ],\"b\": {}}");
     }
 
     proptest! {

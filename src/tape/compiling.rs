@@ -88,18 +88,16 @@ impl Compiler {
         }
     }
 
-    /// The same for an index that is played and not checked.
+    /// The same for an index that is played and not checked, with room for so many exchanges: what grows step by step is in
+    /// memory twice at each, and leaves holes there.
     #[must_use]
-    pub fn for_playing(ground: Arc<Ground>) -> Self {
-        Self { first_asked: Vec::new(), ..Self::new(ground) }
-    }
-
-    /// Makes room for so many exchanges: what grows step by step is in memory twice at each, and leaves holes there.
-    pub fn expect(&mut self, exchanges: usize) {
-        self.traits.reserve(exchanges);
-        self.exact.expect(exchanges);
-        self.loose.expect(exchanges);
-        self.learnt.expect(exchanges);
+    pub fn for_playing(ground: Arc<Ground>, exchanges: usize) -> Self {
+        let mut compiler = Self { first_asked: Vec::new(), ..Self::new(ground) };
+        compiler.traits.reserve(exchanges);
+        compiler.exact.expect(exchanges);
+        compiler.loose.expect(exchanges);
+        compiler.learnt.expect(exchanges);
+        compiler
     }
 
     /// Compiles the next exchange.

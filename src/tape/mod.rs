@@ -10,7 +10,7 @@ pub mod body;
 mod bound_ids;
 pub mod cassette;
 mod choosing;
-mod compact;
+pub mod compact;
 pub mod compiling;
 pub mod differences;
 mod echo;

@@ -170,22 +170,6 @@ impl Preparer {
     }
 }
 
-/// A JSON text without the white space that its lines begin with.
-#[must_use]
-pub fn unindented(text: &str) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(text.len());
-    // Within a text of JSON there is no line end.
-    let (text, mut from) = (text.as_bytes(), 0);
-    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
-        while from < end && text[from].is_ascii_whitespace() {
-            from += 1;
-        }
-        lines.extend_from_slice(&text[from..end]);
-        from = end;
-    }
-    lines
-}
-
 /// What fills the blanks of a request's exact shape.
 fn slots(reading: &Reading, ids: &Ids) -> Vec<Slot> {
     let slot = |id: &Id| ids.find(id).map_or_else(|| Slot::Literal(id.clone()), Slot::Id);
