@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// Makes a directory, and its parents, that only its owner can enter (0700; on Windows the profile's own rights hold).
+/// Those that were not there are there after a power cut too: what is synced in one says nothing of the one itself.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -15,7 +16,9 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let new: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
     builder.create(path)?;
+    new.into_iter().try_for_each(|dir| sync_dir(parent(dir)))?;
     // It may have been there, and open to others.
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
