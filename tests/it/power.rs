@@ -40,11 +40,16 @@ impl Disk {
         Ok(Self { image, mounted })
     }
 
-    fn empty(dir: &Path) -> Result<Self, String> {
-        let image = dir.join("disk");
-        File::create(&image).unwrap().set_len(DISK).unwrap();
-        run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()])?;
-        Self::mounted(image, dir.join("mounted"))
+    /// A new one, in a file of its own: the one before may still be mounted, while a store that was just closed has a file
+    /// open on it, and another one in the same file would be mounted as that.
+    fn empty(dir: &Path, number: usize) -> Result<Self, String> {
+        let image = dir.join(format!("disk-{number}"));
+        File::create_new(&image).unwrap().set_len(DISK).unwrap();
+        run("mkfs.ext4", &["-q", image.to_str().unwrap()])?;
+        let disk = Self::mounted(image, dir.join(format!("mounted-{number}")))?;
+        let found: Vec<_> = fs::read_dir(disk.mounted.at()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(found, ["lost+found"], "a new disk");
+        Ok(disk)
     }
 
     /// What is on the disk when the power goes; the rest is lost with the machine.
@@ -67,15 +72,17 @@ impl Disk {
 async fn what_was_acknowledged_survives_a_power_cut() {
     let (project, graph) = (Project::new(), echo().await);
     let ca_pem = project.run(&["ca"]).stdout;
-    let mut disk = match Disk::empty(project.path()) {
+    let mut disk = match Disk::empty(project.path(), 0) {
         Ok(disk) => disk,
         Err(why) => return left_out(&format!("no disk can be mounted here ({why})")),
     };
     let (rounds, begun, mut acknowledged) = (rounds(2), Instant::now(), 0);
     for round in 0..rounds {
         if round > 0 && round % CUTS == 0 {
+            let before = disk.image.clone();
             drop(disk);
-            disk = Disk::empty(project.path()).unwrap();
+            fs::remove_file(before).unwrap();
+            disk = Disk::empty(project.path(), round).unwrap();
         }
         let store = disk.mounted.at().join("store");
         let deck = project.record("cut", &graph, &["--store", store.to_str().unwrap()]);
@@ -93,7 +100,8 @@ async fn what_was_acknowledged_survives_a_power_cut() {
 
         let journal = Journal::open(&store).unwrap_or_else(|fault| panic!("round {round}: {fault}"));
         let takes = journal.takes().unwrap();
-        assert_kept(&journal.read(takes.last().unwrap().id).unwrap(), &told);
+        let last = takes.last().unwrap_or_else(|| panic!("round {round}: no take, and {} acknowledged", told.len()));
+        assert_kept(&journal.read(last.id).unwrap(), &told);
         // Only the last one is looked into: without the others the disk lasts.
         takes.iter().rev().skip(1).for_each(|take| journal.remove(take.id).unwrap());
         acknowledged += told.len();
