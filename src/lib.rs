@@ -40,6 +40,7 @@
 //!   preface.rs           its first bytes
 //!   protocol.rs          HTTP/1 or HTTP/2 on it, within limits
 //!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
+//!   shortcut.rs          requests that came before, answered as bytes
 //!   fields.rs            fields that read one way in every version
 //!   seldom.rs            its end, looked for when there is reason to
 //!   activity.rs          whether anything happens on it
@@ -196,7 +197,8 @@
 //! *Replayed*: the same way to [`proxy::answer`], down the same road, and then [`session::replay`]: [`tape::matching`]
 //! reads the request, an exchange is chosen from [`tape::index`], [`tape::playing`] binds its ids and speaks the answer; or
 //! [`tape::miss`] says why there is none. What differs only by its GUIDs from a request before is known again by
-//! [`tape::reading_cache`], which spares it the road and the reading.
+//! [`tape::reading_cache`], which spares it the road and the reading; and where its fields came before on its connection,
+//! [`proxy::shortcut`] sends it there before hyper reads it, and [`proxy::framed`] writes the answer.
 
 pub mod app;
 pub mod child;

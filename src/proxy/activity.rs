@@ -1,5 +1,7 @@
 //! Whether anything happens on a connection: how many requests it brought, which are being answered, whether bytes move.
 
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub struct Activity {
     reads_and_writes: AtomicU64,
     asked: AtomicU64,
     being_answered: AtomicU64,
+    taken: AtomicU64,
     spent: Notify,
 }
 
@@ -26,6 +29,24 @@ impl Activity {
     pub fn ask(self: &Arc<Self>) -> Asked {
         self.being_answered.fetch_add(1, Relaxed);
         Asked { number: self.asked.fetch_add(1, Relaxed) + 1, activity: Arc::clone(self) }
+    }
+
+    /// How many requests it has brought.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
+
+    /// How many answers were taken by whoever writes them.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
+    /// Counts a request that was answered at once.
+    pub fn pass(&self) {
+        self.asked.fetch_add(1, Relaxed);
+        self.taken.fetch_add(1, Relaxed);
     }
 
     /// Waits until the connection has brought as many requests as it may.
@@ -72,6 +93,43 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         self.activity.being_answered.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The body of an answer: when it is dropped, the answer was taken.
+#[derive(Debug)]
+pub struct Taken<B> {
+    body: B,
+    activity: Arc<Activity>,
+}
+
+impl<B> Taken<B> {
+    /// The body of an answer to a request of this connection.
+    pub fn new(body: B, activity: Arc<Activity>) -> Self {
+        Self { body, activity }
+    }
+}
+
+impl<B> Drop for Taken<B> {
+    fn drop(&mut self) {
+        self.activity.taken.fetch_add(1, Relaxed);
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Taken<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -44,7 +44,7 @@ async fn replay(
     };
     let raw = raw(player, (request.method(), request.uri(), request.headers()), target, &body);
     if let Some(recalled) = raw.and_then(|raw| player.recall(&raw)) {
-        return recalled.map(|played| spoken(played, mark)).map_err(Fault::Miss);
+        return recalled.map(|played| message::held(spoken(played, mark))).map_err(Fault::Miss);
     }
     // Boxed, so that what is recalled is not as large under way.
     Box::pin(anew(player, *request, &body, target, front, mark)).await
@@ -85,7 +85,7 @@ async fn anew(
     }
     let played = player.answer_raw(&request, raw.as_ref()).map_err(Fault::Miss)?;
     troubled::wait(player.latency(&request, &played)).await;
-    Ok(spoken(played, mark))
+    Ok(message::held(spoken(played, mark)))
 }
 
 /// How a request came, where its like may be answered without a long way.
@@ -159,7 +159,7 @@ async fn played(
     }
     let played = player.find(request).ok()?;
     troubled::wait(player.latency(request, &played)).await;
-    Some(spoken(played, mark))
+    Some(message::held(spoken(played, mark)))
 }
 
 /// Says that Graph is asked about what the tape told of: it may have forgotten it since.
@@ -171,8 +171,8 @@ fn warn_of_old_id(id: &str, request: &exchange::Request) {
 }
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.
-fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
+pub fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Bytes> {
     let told = ["replay; exchange=", itoa::Buffer::new().format(played.exchange)].concat();
     let told = HeaderValue::try_from(told).expect("digits make a header");
-    marked(message::held(played.response), told, mark)
+    marked(played.response, told, mark)
 }

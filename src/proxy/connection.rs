@@ -7,21 +7,23 @@ use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
 use super::preface::{self, Opening};
-use super::protocol::{self, Abandoned, Answered, Stream, Version};
+use super::protocol::{self, Abandoned, Answered, Service, Stream, Version};
 use super::refusal::{self, Fault};
 use super::resetting::Reset;
 use super::reverse::{self, Via};
 use super::seldom::Seldom;
+use super::shortcut::{self, Road};
 use super::troubled::Effect;
 use crate::session::sessions::Name;
 use crate::session::{HostKind, Session};
+use crate::wire::framing::Again;
 use crate::wire::message::{self, Body};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::LazyConfigAcceptor;
 
@@ -137,44 +139,76 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
 async fn serve_http(context: Context, stream: Stream, version: Version, via: Via) {
     let front = Arc::clone(&context.front);
     let ended = reached(context.ending.clone(), Ending::Soon);
-    let connection = Arc::new((context, via));
-    let answer = move |request| answered(Arc::clone(&connection), request);
-    protocol::serve(stream, version, &front.limits, ended, answer).await;
+    let connection = Connection { context, via, road: Mutex::default() };
+    protocol::serve(stream, version, &front.limits, ended, Arc::new(connection)).await;
 }
 
-fn answered(connection: Arc<(Context, Via)>, request: Request<Incoming>) -> Answered {
-    // In a box from the beginning: else each step on its way would have room for all of it.
-    let request = Box::new(request.map(message::streaming));
-    Box::pin(async move {
-        let (context, via) = &*connection;
-        let is_connect = request.method() == Method::CONNECT;
-        // Over HTTP/2 it is the request's stream that is reset: the connection belongs to others too.
-        let of_its_own = request.version() < http::Version::HTTP_2;
-        let (mut response, doubtful) = match reverse::check_host(&request).and_then(|()| fields::check(&request)) {
-            Ok(()) => (dispatch(context, via, request).await, false),
-            Err(fault) => (refusal::refuse(&fault, None), true),
-        };
-        // What follows a CONNECT is not read as HTTP, whatever the answer.
-        if doubtful || (is_connect && !response.status().is_success()) {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        match response.extensions().get::<Effect>() {
-            None => return Ok(response),
-            Some(Effect::Reset) if of_its_own => context.reset.ask(),
-            Some(Effect::Stall) => {
-                drop(response);
-                Box::pin(reached(context.ending.clone(), Ending::Soon)).await;
-            }
-            Some(_) => {}
-        }
-        Err(Abandoned)
-    })
+/// A connection on which HTTP is spoken.
+struct Connection {
+    context: Context,
+    via: Via,
+    /// Where the fields of its last request lead.
+    road: Mutex<Option<Road>>,
 }
 
-async fn dispatch(context: &Context, via: &Via, mut request: Box<Request<Body>>) -> Response<Body> {
+impl Connection {
+    /// Notes the road of a request, by its number, if it is one for others too.
+    fn note(&self, at: Option<(u64, u64)>, road: impl FnOnce((u64, u64), Option<Road>) -> Option<Road>) {
+        if let Some(at) = at {
+            let mut noted = self.road.lock().unwrap_or_else(PoisonError::into_inner);
+            *noted = road(at, noted.take());
+        }
+    }
+}
+
+impl Service for Connection {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, number: u64) -> Answered {
+        // In a box from the beginning: else each step on its way would have room for all of it.
+        let request = Box::new(request.map(message::streaming));
+        Box::pin(async move { answered(&self, request, number).await })
+    }
+
+    fn recall(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+        let road = self.road.lock().unwrap_or_else(PoisonError::into_inner);
+        road.as_ref().is_some_and(|road| road.recall(&self.context.front, request, answer))
+    }
+}
+
+async fn answered(
+    connection: &Connection,
+    request: Box<Request<Body>>,
+    number: u64,
+) -> Result<Response<Body>, Abandoned> {
+    let context = &connection.context;
+    let is_connect = request.method() == Method::CONNECT;
+    // Over HTTP/2 it is the request's stream that is reset: the connection belongs to others too.
+    let of_its_own = request.version() < http::Version::HTTP_2;
+    let (mut response, doubtful) = match reverse::check_host(&request).and_then(|()| fields::check(&request)) {
+        Ok(()) => (dispatch(connection, request, number).await, false),
+        Err(fault) => (refusal::refuse(&fault, None), true),
+    };
+    // What follows a CONNECT is not read as HTTP, whatever the answer.
+    if doubtful || (is_connect && !response.status().is_success()) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    match response.extensions().get::<Effect>() {
+        None => return Ok(response),
+        Some(Effect::Reset) if of_its_own => context.reset.ask(),
+        Some(Effect::Stall) => {
+            drop(response);
+            Box::pin(reached(context.ending.clone(), Ending::Soon)).await;
+        }
+        Some(_) => {}
+    }
+    Err(Abandoned)
+}
+
+async fn dispatch(connection: &Connection, mut request: Box<Request<Body>>, number: u64) -> Response<Body> {
+    let Connection { context, via, .. } = connection;
     if control::is_for_us(via, context.local, &request) {
         return Box::pin(control::answer(&context.front, context.local, *request)).await;
     }
+    let begins = shortcut::begins(&request);
     let is_connect = request.method() == Method::CONNECT;
     let origin_form = request.version() >= http::Version::HTTP_2 || request.uri().scheme().is_none();
     let own_address = *via == Via::Own && !is_connect && origin_form;
@@ -192,6 +226,8 @@ async fn dispatch(context: &Context, via: &Via, mut request: Box<Request<Body>>)
         Err(fault) => return refusal::refuse(&fault, None),
     };
     let name = named.as_ref().unwrap_or(&context.session);
+    // Counted before: what changes meanwhile is seen by the next request.
+    let changes = context.front.sessions.changes();
     let session = match context.front.sessions.get(name).await {
         Ok(session) => session,
         Err(fault) => return refusal::refuse(&Fault::from(fault), None),
@@ -199,17 +235,29 @@ async fn dispatch(context: &Context, via: &Via, mut request: Box<Request<Body>>)
     if is_connect {
         return Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, *request)).await;
     }
-    ask(context, &session, via, request).await
+    let to = if begins { Some((number, changes)) } else { None };
+    ask(connection, &session, request, to).await
 }
 
-async fn ask(context: &Context, session: &Session, via: &Via, request: Box<Request<Body>>) -> Response<Body> {
+/// Answers a request in a session, and notes the road that those with the same fields may go.
+async fn ask(
+    connection: &Connection,
+    session: &Arc<Session>,
+    request: Box<Request<Body>>,
+    road: Option<(u64, u64)>,
+) -> Response<Body> {
+    let Connection { context, via, .. } = connection;
     let front = &context.front;
     let in_absolute_form =
         *via == Via::Own && request.version() < http::Version::HTTP_2 && request.uri().scheme().is_some();
     let target =
         if in_absolute_form { forward::absolute(front, request.uri()) } else { reverse::target(front, via, &request) };
     match target {
-        Ok(target) => answer::answer(front, session, request, &target).await,
+        Ok(target) => {
+            let headers = request.headers();
+            connection.note(road, |at, before| Road::of(at, session, &target, headers, before));
+            answer::answer(front, session, request, &target).await
+        }
         Err(fault) => refuse(session, &fault),
     }
 }

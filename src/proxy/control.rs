@@ -39,6 +39,12 @@ impl From<Fault> for Refusal {
     }
 }
 
+/// Whether a path is the deck's own, or names a session of its.
+#[must_use]
+pub fn is_own(path: &str) -> bool {
+    path.starts_with(ROOT.trim_end_matches('/'))
+}
+
 /// Whether a request is for one of the deck's own pages: by its own address, or as a proxy's client by its own name.
 #[must_use]
 pub fn is_for_us<B>(via: &Via, local: SocketAddr, request: &Request<B>) -> bool {

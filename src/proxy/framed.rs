@@ -1,6 +1,7 @@
-//! A stream of HTTP/1 requests that are framed beyond doubt: hyper, which reads more kindly, never sees any other.
+//! A stream of HTTP/1 requests that are framed beyond doubt: hyper, which reads more kindly, never sees any other, nor
+//! those that came before and are answered at once.
 
-use crate::wire::framing::{Fault, Framing, HeadLimits, Step};
+use crate::wire::framing::{Again, Fault, Framing, HeadLimits, Step};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +12,9 @@ use tokio::time::Sleep;
 
 /// Stands in for a head that is refused, so that whoever answers requests gets to answer this one too, in its turn.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
+
+/// Memory for an answer that is larger than this, in bytes, is not kept for the next one.
+const LARGE: usize = 16 * 1024;
 
 /// The one request of a connection that is refused, if there is one: its number, from 1, and why.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +28,24 @@ impl Refused {
     }
 }
 
+/// Answers requests that came before, so that nobody need read them anew.
+pub trait Shortcut: Send {
+    /// How many answers of the connection were taken to be written.
+    fn taken(&self) -> u64;
+
+    /// Appends the answer to a request, if it can be answered at once. None is under way then.
+    fn answer(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool;
+}
+
 /// A stream from which only sound requests can be read, and a stand-in for the first that is not.
-#[derive(Debug)]
 pub struct Framed<S> {
     stream: S,
     framing: Framing,
+    shortcut: Box<dyn Shortcut>,
+    /// What was answered at once and is not yet written.
+    answer: Vec<u8>,
+    /// How many answers were on their way when all was written.
+    settled: u64,
     limits: HeadLimits,
     refused: Refused,
     patience: Duration,
@@ -54,10 +71,21 @@ enum End {
 
 impl<S> Framed<S> {
     /// Reads sound requests from `stream`; a head that has begun must be whole within `patience`.
-    pub fn new(stream: S, limits: HeadLimits, patience: Duration) -> Self {
-        let framing = Framing::new(limits);
-        let refused = Refused::default();
-        Self { stream, framing, limits, refused, patience, held: Vec::new(), sound: 0, deadline: None, end: End::Open }
+    pub fn new(stream: S, limits: HeadLimits, patience: Duration, shortcut: Box<dyn Shortcut>) -> Self {
+        Self {
+            stream,
+            framing: Framing::new(limits),
+            shortcut,
+            answer: Vec::new(),
+            settled: 0,
+            limits,
+            refused: Refused::default(),
+            patience,
+            held: Vec::new(),
+            sound: 0,
+            deadline: None,
+            end: End::Open,
+        }
     }
 
     /// The stream, and what was read of it and not yet given on.
@@ -68,6 +96,18 @@ impl<S> Framed<S> {
     /// Where the refused request is told.
     pub fn refused(&self) -> Refused {
         self.refused.clone()
+    }
+
+    /// Answers a request at once, if these bytes are all of one that can be, and everything before is answered.
+    fn answer(&mut self, bytes: &[u8]) -> bool {
+        let settled = self.settled == self.framing.heads();
+        let Some(again) = self.framing.again(bytes).filter(|_| settled) else { return false };
+        let answered = self.shortcut.answer(&again, &mut self.answer);
+        if answered {
+            self.framing.pass();
+            self.settled += 1;
+        }
+        answered
     }
 
     /// Follows bytes that were just read: how many of them can be given on at once.
@@ -165,9 +205,36 @@ impl<S: AsyncRead + Unpin> Framed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
+impl<S: AsyncWrite + Unpin> Framed<S> {
+    /// Writes what was answered at once.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut written = 0;
+        let outcome = loop {
+            if written == self.answer.len() {
+                break Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.stream).poll_write(cx, &self.answer[written..]) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(fault)) => break Poll::Ready(Err(fault)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.answer.drain(..written);
+        ready!(outcome)?;
+        if self.answer.capacity() > LARGE {
+            self.answer = Vec::new();
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
+            if !self.answer.is_empty() {
+                ready!(self.poll_answer(cx))?;
+            }
             if self.sound > 0 {
                 self.give(buffer);
                 return Poll::Ready(Ok(()));
@@ -188,6 +255,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
             ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
             if buffer.filled().len() == before {
                 return Poll::Ready(Ok(()));
+            }
+            if self.answer(&buffer.filled()[before..]) {
+                buffer.set_filled(before);
+                continue;
             }
             let sound = self.follow(&buffer.filled()[before..]);
             buffer.set_filled(before + sound);
@@ -219,10 +290,110 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // Whoever writes asks for this when nothing of what was taken is left.
+        let taken = self.shortcut.taken();
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.settled = taken;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.answer.is_empty() {
+            ready!(self.poll_answer(cx))?;
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    const LIMITS: HeadLimits = HeadLimits { bytes: 1000, headers: 5 };
+    const HEAD: &str = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+
+    /// Answers each request with its body, and knows how many answers of others were taken.
+    #[derive(Clone, Default)]
+    struct Echo(Arc<AtomicU64>);
+
+    impl Shortcut for Echo {
+        fn taken(&self) -> u64 {
+            self.0.load(Relaxed)
+        }
+
+        fn answer(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+            self.0.fetch_add(1, Relaxed);
+            answer.extend_from_slice(request.body);
+            true
+        }
+    }
+
+    /// A stream, its client and its shortcut, when one request was read, and answered if it was.
+    async fn begun(is_answered: bool) -> (Framed<DuplexStream>, DuplexStream, Echo) {
+        let (stream, mut client) = tokio::io::duplex(1000);
+        let echo = Echo::default();
+        let mut framed = Framed::new(stream, LIMITS, Duration::from_secs(9), Box::new(echo.clone()));
+        client.write_all(format!("{HEAD}one").as_bytes()).await.unwrap();
+        assert_eq!(read(&mut framed).await, format!("{HEAD}one"), "its fields are new");
+        if is_answered {
+            echo.0.fetch_add(1, Relaxed);
+            framed.flush().await.unwrap();
+        }
+        (framed, client, echo)
+    }
+
+    async fn read(framed: &mut Framed<DuplexStream>) -> String {
+        let mut bytes = [0; 1000];
+        let count = framed.read(&mut bytes).await.unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_comes_again_is_answered_and_never_read() {
+        let (mut framed, mut client, echo) = begun(true).await;
+        for said in ["two", "three"] {
+            let head = HEAD.replace('3', &said.len().to_string());
+            client.write_all(format!("{head}{said}").as_bytes()).await.unwrap();
+            let mut heard = vec![0; said.len()];
+            tokio::select! {
+                biased;
+                read = read(&mut framed) => panic!("{read}"),
+                outcome = client.read_exact(&mut heard) => drop(outcome.unwrap()),
+            }
+            assert_eq!(heard, said.as_bytes());
+        }
+        assert_eq!(echo.taken(), 3);
+        // What has other fields is read, and counted with the others.
+        client.write_all(b"GET /\x01 HTTP/1.1\r\nHost: b\r\n\r\n").await.unwrap();
+        assert!(read(&mut framed).await.contains("refused"));
+        assert!(framed.refused().why(4).is_some());
+    }
+
+    #[tokio::test]
+    async fn nothing_overtakes_what_is_under_way() {
+        let (mut framed, mut client, echo) = begun(false).await;
+        let again = format!("{HEAD}two");
+        client.write_all(again.as_bytes()).await.unwrap();
+        assert_eq!(read(&mut framed).await, again, "the first is not answered");
+        echo.0.fetch_add(1, Relaxed);
+        framed.flush().await.unwrap();
+        client.write_all(again.as_bytes()).await.unwrap();
+        assert_eq!(read(&mut framed).await, again, "the second is not");
+        echo.0.fetch_add(2, Relaxed);
+        client.write_all(again.as_bytes()).await.unwrap();
+        assert_eq!(read(&mut framed).await, again, "not all of it is written");
+    }
+
+    #[tokio::test]
+    async fn what_is_more_or_less_than_one_request_is_read() {
+        for (at_once, rest) in [(format!("{HEAD}tw"), "o"), (format!("{HEAD}two{HEAD}"), "abc")] {
+            let (mut framed, mut client, _) = begun(true).await;
+            client.write_all(at_once.as_bytes()).await.unwrap();
+            assert_eq!(read(&mut framed).await, at_once);
+            client.write_all(rest.as_bytes()).await.unwrap();
+            assert_eq!(read(&mut framed).await, rest);
+        }
     }
 }

@@ -17,4 +17,5 @@ pub mod resetting;
 pub mod reverse;
 pub mod seldom;
 pub mod server;
+pub mod shortcut;
 pub mod troubled;

@@ -1,12 +1,12 @@
 //! HTTP/1 or HTTP/2 on one stream, within its limits and to its end; what a request means is not known here.
 
-use super::activity::{Activity, Counted};
-use super::framed::{Framed, Refused};
+use super::activity::{Activity, Counted, Taken};
+use super::framed::{Framed, Refused, Shortcut};
 use super::front::Limits;
 use super::preface::Prefixed;
 use super::refusal::{self, Fault};
 use super::seldom::Seldom;
-use crate::wire::framing;
+use crate::wire::framing::{self, Again};
 use crate::wire::message::Body;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
@@ -43,6 +43,38 @@ pub enum Version {
     Http2,
 }
 
+/// Who answers the requests of a connection.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one; it is the connection's request of this number, from 1.
+    fn answer(self: Arc<Self>, request: Request<Incoming>, number: u64) -> Answered;
+
+    /// Appends the answer to a request of HTTP/1.1, as it goes to the client, if it can be given at once: its fields came
+    /// before.
+    fn recall(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool;
+}
+
+/// What a connection answers without reading it anew, up to its last request but one.
+struct AtOnce<S> {
+    service: Arc<S>,
+    activity: Arc<Activity>,
+    most: u64,
+}
+
+impl<S: Service> Shortcut for AtOnce<S> {
+    fn taken(&self) -> u64 {
+        self.activity.taken()
+    }
+
+    fn answer(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+        // The last one is told that it is.
+        let answered = self.activity.asked() + 1 < self.most && self.service.recall(request, answer);
+        if answered {
+            self.activity.pass();
+        }
+        answered
+    }
+}
+
 /// Serves the requests of a stream until its client leaves, its limits are reached, or `ended` is ready; those that are
 /// being answered then are answered to their end.
 pub async fn serve(
@@ -50,23 +82,28 @@ pub async fn serve(
     version: Version,
     limits: &Limits,
     ended: impl Future<Output = ()>,
-    answer: impl Fn(Request<Incoming>) -> Answered + Clone + Send + 'static,
+    answers: Arc<impl Service>,
 ) {
     let activity = Arc::new(Activity::default());
     let stream = Counted::new(stream, Arc::clone(&activity));
     let most = limits.requests_per_connection;
     let service = |refused: Refused| {
-        let activity = Arc::clone(&activity);
+        let (activity, answers) = (Arc::clone(&activity), Arc::clone(&answers));
         service_fn(move |request| {
             let asked = activity.ask();
             asked.spend(most);
-            let (refused, answering) = (refused.clone(), answer(request));
-            async move { unless_refused(&refused, asked.number(), answering).await }
+            let answering = Arc::clone(&answers).answer(request, asked.number());
+            let (refused, activity) = (refused.clone(), Arc::clone(&activity));
+            async move {
+                let answer = unless_refused(&refused, asked.number(), answering).await?;
+                Ok::<_, Abandoned>(answer.map(|body| Taken::new(body, activity)))
+            }
         })
     };
     let outcome = match version {
         Version::Http1 => {
-            let framed = Framed::new(stream, limits.head, limits.header_timeout);
+            let at_once = AtOnce { service: Arc::clone(&answers), activity: Arc::clone(&activity), most };
+            let framed = Framed::new(stream, limits.head, limits.header_timeout, Box::new(at_once));
             let service = service(framed.refused());
             let connection = http1(limits).serve_connection(TokioIo::new(framed), service).with_upgrades();
             drive(connection, |it| it.graceful_shutdown(), limits, &activity, ended).await

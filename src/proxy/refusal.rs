@@ -7,6 +7,7 @@ use crate::wire::coding;
 use crate::wire::framing;
 use crate::wire::message::{self, Body, Broken};
 use crate::wire::upstream;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ impl From<record::Fault> for Fault {
 
 /// An answer with what the deck did, and with the mark of the client's call.
 #[must_use]
-pub fn marked(mut response: Response<Body>, told: HeaderValue, mark: Option<&HeaderValue>) -> Response<Body> {
+pub fn marked<B>(mut response: Response<B>, told: HeaderValue, mark: Option<&HeaderValue>) -> Response<B> {
     response.headers_mut().insert(DECK, told);
     if let Some(mark) = mark {
         response.headers_mut().insert(CLIENT_REQUEST_ID, mark.clone());
@@ -75,8 +76,13 @@ pub fn marked(mut response: Response<Body>, told: HeaderValue, mark: Option<&Hea
 /// A fault as Graph would put it, so that SDKs show its message.
 #[must_use]
 pub fn refuse(fault: &Fault, mark: Option<HeaderValue>) -> Response<Body> {
+    message::held(refused(fault, mark))
+}
+
+/// The same, with its body at hand.
+pub fn refused(fault: &Fault, mark: Option<HeaderValue>) -> Response<Bytes> {
     let (status, body) = error(fault, mark.as_ref());
-    let mut response = Response::new(message::full(body));
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

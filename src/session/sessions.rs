@@ -6,7 +6,7 @@ use super::wanted::Wanted;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{Notify, OnceCell};
 
@@ -139,6 +139,8 @@ pub struct Sessions {
     done: Notify,
     /// Whether the run ends, and opens no more of them.
     ending: AtomicBool,
+    /// How often a name has come to mean another session, or none.
+    changes: AtomicU64,
 }
 
 impl Sessions {
@@ -158,6 +160,7 @@ impl Sessions {
             failed,
             done: Notify::new(),
             ending: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
         })
     }
 
@@ -196,6 +199,12 @@ impl Sessions {
         Box::pin(self.fill(name, slot)).await
     }
 
+    /// How often what [`Self::get`] returns may have changed: as long as that is the same, so is each session.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Opens a session as it is wanted.
     ///
     /// # Errors
@@ -210,7 +219,9 @@ impl Sessions {
     }
 
     fn slots_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<Name, Slot>> {
-        self.open.write().unwrap_or_else(PoisonError::into_inner)
+        let slots = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::Release);
+        slots
     }
 
     /// The place of a session, new or not; `new` asks for a new one.

@@ -1,7 +1,7 @@
 //! Where an HTTP/1 request ends, as RFC 9112 has it: what could be read in two ways is refused, whoever reads it next.
 
+pub use super::head::{Again, Fault, HeadLimits};
 use super::head::{Body, Heads, is_field_byte, is_token_byte};
-pub use super::head::{Fault, HeadLimits};
 
 /// How far the bytes of a connection have been followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,17 @@ impl Framing {
         matches!(self.state, State::Bytes(_) | State::Chunked(_))
     }
 
+    /// The request that the next bytes are, where they are all of one, and its fields came before on the connection.
+    #[must_use]
+    pub fn again<'a>(&self, bytes: &'a [u8]) -> Option<Again<'a>> {
+        if self.state == State::Head { self.reader.again(bytes) } else { None }
+    }
+
+    /// Counts a request that came [again](Self::again), which is not followed then.
+    pub fn pass(&mut self) {
+        self.heads += 1;
+    }
+
     /// Follows the next bytes. After [`Step::Begun`] they must come again, with more behind them.
     pub fn follow(&mut self, bytes: &[u8]) -> Step {
         let mut at = 0;
@@ -88,7 +99,7 @@ impl Framing {
                     Ok(usize::try_from(taken).expect("no more than there are"))
                 }
                 State::Chunked(chunk) => self.follow_chunk(chunk, rest),
-                State::Head => match self.reader.read(rest) {
+                State::Head => match self.reader.read(rest, self.heads + 1) {
                     Ok(None) => return Step::Begun(at),
                     Ok(Some((end, body))) => {
                         self.follow_head(&body);
@@ -198,11 +209,14 @@ mod tests {
         fn known_fields_change_no_verdict(
             line in "(GET|CONNECT|G T|) ?(/|a:1|)[a-z#\\x00]{0,3} HTTP/1\\.[01](\r)?",
             fields in prop::sample::subsequence(
-                vec!["Host: a", "Content-Length: 3", "Transfer-Encoding: chunked", "X: y", "", "A: b\n", "B: \r"], 0..5),
+                vec!["Host: a", "Content-Length: 3", "client-request-id: 1", "Transfer-Encoding: chunked", "X: y", "", "A: b\n", "B: \r"], 0..5),
             known in 0..4usize,
+            length in "(3|3|3|4|03|3 | 3|x|99999999999|)",
+            mark in "([0-9a-f-]{0,3}|a b|\x00|é)",
         ) {
             let fields = fields.iter().map(|field| format!("{field}\r\n")).collect::<String>();
-            let second = format!("{line}\n{fields}\r\nabc");
+            let later = fields.replace("Length: 3", &format!("Length: {length}")).replace("id: 1", &format!("id: {mark}"));
+            let second = format!("{line}\n{later}\r\nabc");
             let mut lines = vec!["GET / HTTP/1.1\r", "POST / HTTP/1.0\r", "CONNECT a:1 HTTP/1.1\r"];
             lines.truncate(known);
             for first in lines {
@@ -212,9 +226,47 @@ mod tests {
                 }
                 framing.state = State::Head;
                 let mut fresh = Framing::new(LIMITS);
+                let again = framing.again(second.as_bytes()).map(|again| again.body.len());
                 prop_assert_eq!(framing.follow(second.as_bytes()), fresh.follow(second.as_bytes()));
                 prop_assert_eq!(framing.state, fresh.state);
+                let is_whole = (fresh.heads, fresh.state, "abc".len());
+                prop_assert!(again.is_none_or(|body| is_whole == (1, State::Head, body)));
             }
+        }
+    }
+
+    #[test]
+    fn a_request_comes_again_with_another_length_and_mark() {
+        let request = |target: &str, fields: &str, body: &str| {
+            let length = body.len();
+            format!("POST {target} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}")
+        };
+        let mut framing = Framing::new(LIMITS);
+        let first = request("/a", "Client-Request-Id: a-1\r\n", "abc");
+        assert_eq!(framing.again(first.as_bytes()), None);
+        assert_eq!(framing.follow(first.as_bytes()), Step::Sound);
+        for (target, fields, body, mark) in [
+            ("/b", "Client-Request-Id: a-1\r\n", "0123456789", Some("a-1")),
+            ("/a", "Client-Request-Id: 0f\r\n", "", Some("0f")),
+            ("/a", "Client-Request-Id: a b\r\n", "", None),
+            ("/a", "Client-Request-Id:\r\n", "", None),
+            ("/a", "client-request-id: a-1\r\n", "", None),
+            ("/a", "", "", None),
+        ] {
+            let request = request(target, fields, body);
+            let again = framing.again(request.as_bytes());
+            let expected = mark.map(|mark| Again {
+                since: 1,
+                method: "POST",
+                target,
+                mark: Some(mark.as_bytes()),
+                body: body.as_bytes(),
+            });
+            assert_eq!(again, expected, "{request}");
+        }
+        let whole = request("/a", "Client-Request-Id: a-1\r\n", "abc");
+        for other in [format!("{whole}x"), whole[..whole.len() - 1].to_owned(), whole.replace("1.1", "1.0")] {
+            assert_eq!(framing.again(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The head of an HTTP/1 request: where it ends, and what body it announces (RFC 9112).
 
+use smallvec::SmallVec;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How large the head of a request may be.
@@ -41,17 +43,51 @@ impl Heads {
         Self { limits, known: Known::default() }
     }
 
-    /// Where the head that begins here ends, and what body it announces; `None` where it is not whole yet.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, Body)>, Fault> {
-        if let Some((line, end)) = self.known.head(bytes).filter(|(_, end)| *end <= self.limits.bytes) {
-            let body = RequestLine::read(line).and_then(|request| self.known.fields.body(&request));
-            return Ok(Some((end, body.map_err(Fault::Ambiguous)?)));
+    /// Where the head that begins here ends, and what body it announces; `None` where it is not whole yet. It is the head
+    /// of this number on its connection.
+    pub(super) fn read(&mut self, bytes: &[u8], number: u64) -> Result<Option<(usize, Body)>, Fault> {
+        if let Some(again) = self.known.head(bytes).filter(|again| again.end <= self.limits.bytes) {
+            let body = RequestLine::read(again.line).and_then(|request| again.fields.body(&request));
+            return Ok(Some((again.end, body.map_err(Fault::Ambiguous)?)));
         }
         let Some(end) = end_of_head(bytes, self.limits)? else { return Ok(None) };
         let (fields, body) = read_head(&bytes[..end], self.limits)?;
-        self.known.keep(&bytes[..end], fields);
+        self.known.keep(&bytes[..end], fields, number);
         Ok(Some((end, body)))
     }
+
+    /// The request that these bytes are, where they are all of one, and its fields came before.
+    pub(super) fn again<'a>(&self, bytes: &'a [u8]) -> Option<Again<'a>> {
+        let head = self.known.head(bytes).filter(|again| again.end <= self.limits.bytes)?;
+        let request = RequestLine::read(head.line).ok().filter(|request| !request.is_1_0)?;
+        let Ok(Body::Length(length)) = head.fields.body(&request) else { return None };
+        let body = &bytes[head.end..];
+        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).ok();
+        let again = Again {
+            since: self.known.since,
+            method: text(request.method)?,
+            target: text(request.target)?,
+            mark: head.mark,
+            body,
+        };
+        (length == body.len() as u64).then_some(again)
+    }
+}
+
+/// A whole request, the fields of which came before on its connection, but for how long its body is and by what it is
+/// marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again<'a> {
+    /// The number of the request with which these fields came first; all that came since had them too.
+    pub since: u64,
+    /// The method.
+    pub method: &'a str,
+    /// The target as it stands in the request line.
+    pub target: &'a str,
+    /// By what the client marks the call, where that may be another one each time.
+    pub mark: Option<&'a [u8]>,
+    /// The body.
+    pub body: &'a [u8],
 }
 
 /// The fields of the head before, behind its request line: most clients send the same ones again and again.
@@ -59,30 +95,106 @@ impl Heads {
 struct Known {
     /// As they stand there, with the empty line behind them; empty where there was no such head.
     text: Vec<u8>,
+    /// Where the same client may say something else each time, in order.
+    holes: SmallVec<[(Range<usize>, Hole); 2]>,
     fields: Fields,
+    /// The number of the head that had them first.
+    since: u64,
+}
+
+/// What may be another one each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hole {
+    /// The length of the body.
+    Length,
+    /// By what a call is marked.
+    Mark,
+}
+
+/// A head with known fields.
+struct KnownHead<'a> {
+    line: &'a [u8],
+    end: usize,
+    fields: Fields,
+    mark: Option<&'a [u8]>,
 }
 
 /// Fields of more bytes are not kept for each connection.
-const KNOWN: usize = 2048;
+const KNOWN: usize = 4096;
 
 impl Known {
-    /// The request line of the head that begins here, and where that ends, if its fields are the known ones.
-    fn head<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8], usize)> {
-        let (line, rest) = bytes.split_at_checked(memchr::memchr(b'\n', bytes)? + 1)?;
-        let is_known = !self.text.is_empty() && rest.starts_with(&self.text);
-        let end = line.len() + self.text.len();
-        line.strip_suffix(b"\r\n").filter(|line| is_known && !line.is_empty()).map(|line| (line, end))
+    /// The head that begins here, if its fields are the known ones.
+    fn head<'a>(&self, bytes: &'a [u8]) -> Option<KnownHead<'a>> {
+        let (line, mut rest) = bytes.split_at_checked(memchr::memchr(b'\n', bytes)? + 1)?;
+        let line = line.strip_suffix(b"\r\n").filter(|line| !self.text.is_empty() && !line.is_empty())?;
+        let (mut fields, mut mark, mut from) = (self.fields, None, 0);
+        for (range, hole) in &self.holes {
+            rest = rest.strip_prefix(&self.text[from..range.start])?;
+            let (said, behind) = rest.split_at(hole.filled(rest));
+            match hole {
+                _ if said.is_empty() => return None,
+                Hole::Length => fields.length = Some(number(said)?),
+                Hole::Mark => mark = Some(said),
+            }
+            (rest, from) = (behind, range.end);
+        }
+        rest = rest.strip_prefix(&self.text[from..])?;
+        Some(KnownHead { line, end: bytes.len() - rest.len(), fields, mark })
     }
 
-    fn keep(&mut self, head: &[u8], fields: Fields) {
+    fn keep(&mut self, head: &[u8], fields: Fields, since: u64) {
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
         let line = memchr::memchr(b'\n', head).map_or(0, |end| end + 1);
         self.text.clear();
+        self.holes.clear();
         if head.len() - line <= KNOWN {
             self.text.extend_from_slice(&head[line..]);
-            self.fields = fields;
+            (self.fields, self.since) = (fields, since);
+            self.cut();
         }
     }
+
+    /// Finds where the same client may say something else.
+    fn cut(&mut self) {
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b'\n', &self.text) {
+            let line = &self.text[std::mem::replace(&mut begin, end + 1)..=end];
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let hole = match colon {
+                14 if line[..colon].eq_ignore_ascii_case(b"content-length") => Hole::Length,
+                17 if line[..colon].eq_ignore_ascii_case(b"client-request-id") => Hole::Mark,
+                _ => continue,
+            };
+            let value = colon + 1 + line[colon + 1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            let filled = hole.filled(&line[value..]);
+            let is_first = self.holes.iter().all(|(_, other)| *other != hole);
+            // What stands there otherwise has to be the same.
+            if is_first && filled > 0 && line[value + filled..] == *b"\r\n" {
+                let at = end + 1 - line.len() + value;
+                self.holes.push((at..at + filled, hole));
+            }
+        }
+    }
+}
+
+impl Hole {
+    /// How many bytes from here on can stand in it.
+    fn filled(self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Length => bytes.iter().take(LENGTH_DIGITS).take_while(|byte| byte.is_ascii_digit()).count(),
+            Self::Mark => bytes.iter().take(MARK).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count(),
+        }
+    }
+}
+
+/// A length has at most so many digits, and a mark so many characters, where they may be others each time.
+const LENGTH_DIGITS: usize = 10;
+const MARK: usize = 64;
+
+/// The number that digits are.
+fn number(digits: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse().ok()
 }
 
 /// Where the head that begins here ends, behind its empty line.
@@ -133,13 +245,15 @@ fn read_head(head: &[u8], limits: HeadLimits) -> Result<(Fields, Body), Fault> {
 }
 
 /// What of a request line matters for what follows it.
-struct RequestLine {
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
     is_connect: bool,
     is_1_0: bool,
 }
 
-impl RequestLine {
-    fn read(line: &[u8]) -> Result<Self, &'static str> {
+impl<'a> RequestLine<'a> {
+    fn read(line: &'a [u8]) -> Result<Self, &'static str> {
         let mut spaces = memchr::memchr_iter(b' ', line);
         let (Some(first), Some(second), None) = (spaces.next(), spaces.next(), spaces.next()) else {
             return Err("its first line is not a method, a target and a version with one space between them");
@@ -168,7 +282,7 @@ impl RequestLine {
             Some(_) if is_connect || absolute() => {}
             _ => return Err("its target is neither a path nor an http address"),
         }
-        Ok(Self { is_connect, is_1_0 })
+        Ok(Self { method, target, is_connect, is_1_0 })
     }
 }
 
@@ -218,8 +332,7 @@ impl Fields {
         if self.length.is_some() {
             return Err("it has two Content-Length headers");
         }
-        let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        self.length = digits.and_then(|digits| digits.parse().ok());
+        self.length = number(value);
         self.length.map(drop).ok_or("its Content-Length is no length")
     }
 
@@ -232,7 +345,7 @@ impl Fields {
     }
 
     /// What follows, by RFC 9112 section 6.3, where that leaves no doubt.
-    fn body(&self, request: &RequestLine) -> Result<Body, &'static str> {
+    fn body(&self, request: &RequestLine<'_>) -> Result<Body, &'static str> {
         match (self.chunked, self.length) {
             _ if self.hosts == 0 && !request.is_1_0 => Err("it has no Host header"),
             (true, Some(_)) => Err("it has both Content-Length and Transfer-Encoding"),

@@ -50,6 +50,7 @@ mod scanning;
 mod sealed;
 mod sessions;
 mod settings;
+mod shortcuts;
 mod shutdown;
 mod sign_in;
 mod smuggling;

@@ -1,0 +1,128 @@
+//! Where the fields of a connection's last request lead: what comes with the same again is answered at once, as bytes.
+
+use super::front::Front;
+use super::refusal::{self, CLIENT_REQUEST_ID, Fault};
+use super::{answer, control};
+use crate::session::{HostKind, Session, Target};
+use crate::tape::reading_cache::RawRequest;
+use crate::wire::framing::Again;
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Request, Response, StatusCode, Version};
+use std::sync::Arc;
+
+/// Fields that ask for more than an answer, or by which a body is more than its bytes.
+const UNUSUAL: [HeaderName; 6] = [TRANSFER_ENCODING, CONTENT_ENCODING, EXPECT, UPGRADE, TE, TRAILER];
+/// What has a body only where its headers say so, and an answer that is written whole.
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
+
+/// Where the fields of a request lead, whatever its target in origin form and its body are.
+#[derive(Debug)]
+pub struct Road {
+    /// The number of the last request that had these fields.
+    number: u64,
+    /// How often the sessions had changed then.
+    changes: u64,
+    session: Arc<Session>,
+    target: Target,
+    content_type: Box<[u8]>,
+    mark: Option<HeaderValue>,
+}
+
+/// Whether others with the fields of a request may go its road: it asks for nothing but an answer, and it was not its
+/// path that named a session.
+#[must_use]
+pub fn begins<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let is_kept = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
+    request.version() == Version::HTTP_11
+        && is_graphs(request.uri().path())
+        && request.uri().authority().is_none()
+        && headers.get_all(CONNECTION).iter().all(is_kept)
+        && !UNUSUAL.iter().any(|name| headers.contains_key(name))
+}
+
+/// Whether a target can only be one of Graph's: it is in origin form, and none of the deck's own.
+fn is_graphs(target: &str) -> bool {
+    target.starts_with('/') && !control::is_own(target)
+}
+
+impl Road {
+    /// The road that a request went, which is the connection's one of this number, when the sessions had changed so often.
+    /// None where no answer from tape lies at its end.
+    pub fn of(
+        (number, changes): (u64, u64),
+        session: &Arc<Session>,
+        target: &Target,
+        headers: &HeaderMap,
+        before: Option<Self>,
+    ) -> Option<Self> {
+        let Session::Replay(player) = &**session else { return None };
+        if player.trouble().is_none() && target.kind == HostKind::Graph {
+            let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+            let mark = headers.get(&CLIENT_REQUEST_ID);
+            // It is made anew only where it is another one.
+            let same = before.filter(|it| {
+                let same_end = Arc::ptr_eq(&it.session, session) && it.target == *target;
+                same_end && *it.content_type == *content_type && it.mark.as_ref() == mark
+            });
+            return Some(same.map_or_else(
+                || {
+                    // A copy: what hyper read is not kept.
+                    let mark = mark.map(|mark| HeaderValue::from_bytes(mark.as_bytes()).expect("it was one"));
+                    let (session, target) = (Arc::clone(session), target.clone());
+                    Self { number, changes, session, target, content_type: content_type.into(), mark }
+                },
+                |same| Self { number, changes, ..same },
+            ));
+        }
+        None
+    }
+
+    /// Appends the answer to a request, as it goes to the client, if it came before but for its GUIDs.
+    pub fn recall(&self, front: &Front, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+        let leads = self.number >= request.since && self.changes == front.sessions.changes();
+        let Session::Replay(player) = &*self.session else { return false };
+        if !leads
+            || !METHODS.contains(&request.method)
+            || !is_graphs(request.target)
+            || request.body.len() > front.body_limit.bytes
+        {
+            return false;
+        }
+        let recalled = player.recall(&self.raw(request));
+        let Some(recalled) = recalled else { return false };
+        let marked = |mark| HeaderValue::from_bytes(mark).expect("letters, digits and hyphens");
+        let mark = request.mark.map(marked).or_else(|| self.mark.clone());
+        let response = match recalled {
+            Ok(played) => answer::spoken(played, mark.as_ref()),
+            Err(miss) => refusal::refused(&Fault::Miss(miss), mark),
+        };
+        append(&response, answer);
+        true
+    }
+
+    fn raw<'a>(&'a self, request: &Again<'a>) -> RawRequest<'a> {
+        let Again { method, target, body, .. } = *request;
+        RawRequest { method, host: &self.target.host, target, content_type: &self.content_type, body }
+    }
+}
+
+/// Appends a message as hyper writes one of HTTP/1.1 on a connection that goes on: its length is told where it has one.
+fn append(response: &Response<Bytes>, to: &mut Vec<u8>) {
+    let (status, body) = (response.status(), response.body());
+    let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| to.extend_from_slice(part));
+    add(&[b"HTTP/1.1 ", status.as_str().as_bytes(), b" "]);
+    add(&[status.canonical_reason().unwrap_or("<none>").as_bytes(), b"\r\n"]);
+    for (name, value) in response.headers() {
+        add(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return add(&[b"\r\n"]);
+    }
+    add(&[CONTENT_LENGTH.as_str().as_bytes(), b": ", itoa::Buffer::new().format(body.len()).as_bytes(), b"\r\n\r\n"]);
+    add(&[body]);
+}
