@@ -17,6 +17,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, Uri};
 
+/// What the deck says that it did when it plays an exchange, whose number follows.
+pub const PLAYED: &str = "replay; exchange=";
+
 /// Answers a request that is for `target`.
 pub async fn answer(front: &Front, session: &Session, request: Box<Request<Body>>, target: &Target) -> Response<Body> {
     let mark = request.headers().get(&CLIENT_REQUEST_ID).cloned();
@@ -43,8 +46,8 @@ async fn replay(
         Read::TooLarge(_) => return Err(Fault::TooLarge(limit.bytes)),
     };
     let raw = raw(player, (request.method(), request.uri(), request.headers()), target, &body);
-    if let Some(recalled) = raw.and_then(|raw| player.recall(&raw)) {
-        return recalled.map(|played| message::held(spoken(played, mark))).map_err(Fault::Miss);
+    if let Some(recalled) = raw.and_then(|raw| player.recall(&raw, |_| Response::default())) {
+        return recalled.map(|played| spoken(played, mark)).map_err(Fault::Miss);
     }
     // Boxed, so that what is recalled is not as large under way.
     Box::pin(anew(player, *request, &body, target, front, mark)).await
@@ -85,7 +88,7 @@ async fn anew(
     }
     let played = player.answer_raw(&request, raw.as_ref()).map_err(Fault::Miss)?;
     troubled::wait(player.latency(&request, &played)).await;
-    Ok(message::held(spoken(played, mark)))
+    Ok(spoken(played, mark))
 }
 
 /// How a request came, where its like may be answered without a long way.
@@ -159,7 +162,7 @@ async fn played(
     }
     let played = player.find(request).ok()?;
     troubled::wait(player.latency(request, &played)).await;
-    Some(message::held(spoken(played, mark)))
+    Some(spoken(played, mark))
 }
 
 /// Says that Graph is asked about what the tape told of: it may have forgotten it since.
@@ -171,8 +174,8 @@ fn warn_of_old_id(id: &str, request: &exchange::Request) {
 }
 
 /// An answer from tape as it goes to the client, with the mark of the client's call.
-pub fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Bytes> {
-    let told = ["replay; exchange=", itoa::Buffer::new().format(played.exchange)].concat();
+fn spoken(played: Answer, mark: Option<&HeaderValue>) -> Response<Body> {
+    let told = [PLAYED, itoa::Buffer::new().format(played.exchange)].concat();
     let told = HeaderValue::try_from(told).expect("digits make a header");
-    marked(played.response, told, mark)
+    marked(message::held(played.response), told, mark)
 }

@@ -19,3 +19,4 @@ pub mod seldom;
 pub mod server;
 pub mod shortcut;
 pub mod troubled;
+pub mod written;

@@ -65,7 +65,7 @@ impl From<record::Fault> for Fault {
 
 /// An answer with what the deck did, and with the mark of the client's call.
 #[must_use]
-pub fn marked<B>(mut response: Response<B>, told: HeaderValue, mark: Option<&HeaderValue>) -> Response<B> {
+pub fn marked(mut response: Response<Body>, told: HeaderValue, mark: Option<&HeaderValue>) -> Response<Body> {
     response.headers_mut().insert(DECK, told);
     if let Some(mark) = mark {
         response.headers_mut().insert(CLIENT_REQUEST_ID, mark.clone());

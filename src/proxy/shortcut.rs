@@ -1,17 +1,17 @@
 //! Where the fields of a connection's last request lead: what comes with the same again is answered at once, as bytes.
 
+use super::control;
 use super::front::Front;
 use super::refusal::{self, CLIENT_REQUEST_ID, Fault};
-use super::{answer, control};
+use super::written::{self, Written};
 use crate::session::{HostKind, Session, Target};
 use crate::tape::reading_cache::RawRequest;
 use crate::wire::framing::Again;
-use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Version};
 use std::sync::Arc;
 
 /// Fields that ask for more than an answer, or by which a body is more than its bytes.
@@ -93,15 +93,18 @@ impl Road {
         {
             return false;
         }
-        let recalled = player.recall(&self.raw(request));
-        let Some(recalled) = recalled else { return false };
-        let marked = |mark| HeaderValue::from_bytes(mark).expect("letters, digits and hyphens");
-        let mark = request.mark.map(marked).or_else(|| self.mark.clone());
-        let response = match recalled {
-            Ok(played) => answer::spoken(played, mark.as_ref()),
-            Err(miss) => refusal::refused(&Fault::Miss(miss), mark),
-        };
-        append(&response, answer);
+        let mark = request.mark.or(self.mark.as_ref().map(HeaderValue::as_bytes));
+        let recalled = player.recall(&self.raw(request), |exchange| Written::new(answer, mark, exchange));
+        match recalled.map(|recalled| recalled.map(drop)) {
+            None => return false,
+            Some(Ok(())) => {}
+            Some(Err(miss)) => {
+                // It may have been begun.
+                answer.clear();
+                let mark = mark.map(|mark| HeaderValue::from_bytes(mark).expect("it came in a header"));
+                written::append(&refusal::refused(&Fault::Miss(miss), mark), answer);
+            }
+        }
         true
     }
 
@@ -109,20 +112,4 @@ impl Road {
         let Again { method, target, body, .. } = *request;
         RawRequest { method, host: &self.target.host, target, content_type: &self.content_type, body }
     }
-}
-
-/// Appends a message as hyper writes one of HTTP/1.1 on a connection that goes on: its length is told where it has one.
-fn append(response: &Response<Bytes>, to: &mut Vec<u8>) {
-    let (status, body) = (response.status(), response.body());
-    let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| to.extend_from_slice(part));
-    add(&[b"HTTP/1.1 ", status.as_str().as_bytes(), b" "]);
-    add(&[status.canonical_reason().unwrap_or("<none>").as_bytes(), b"\r\n"]);
-    for (name, value) in response.headers() {
-        add(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
-    }
-    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        return add(&[b"\r\n"]);
-    }
-    add(&[CONTENT_LENGTH.as_str().as_bytes(), b": ", itoa::Buffer::new().format(body.len()).as_bytes(), b"\r\n\r\n"]);
-    add(&[body]);
 }

@@ -12,6 +12,8 @@ use crate::tape::played::{self, Damaged};
 use crate::tape::playing::{self, Answer, Decided, Manner};
 use crate::tape::reading_cache::RawRequest;
 use crate::tape::scribe;
+use crate::tape::script::Message;
+use http::Response;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Plays one cassette to one program.
@@ -138,7 +140,7 @@ impl Player {
         let plain = bindings.lexicon().is_empty();
         let decided = playing::decide(&self.index, &mut bindings, self.manner, &reading)
             .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
-        let answer = self.speak(decided, bindings);
+        let answer = self.speak(decided, bindings, |_| Response::default());
         if let Some(raw) = raw.filter(|_| plain) {
             self.index.keep(raw, request, &reading);
         }
@@ -147,8 +149,12 @@ impl Player {
     }
 
     /// Answers a request of a kind that was answered before, with other GUIDs: it need not go down the road to tape
-    /// again. `None` says nothing yet.
-    pub fn recall(&self, raw: &RawRequest<'_>) -> Option<Result<Answer, Box<Miss>>> {
+    /// again. It is spoken as what `message` begins for the exchange that answers, counted from 1. `None` says nothing yet.
+    pub fn recall<M: Message>(
+        &self,
+        raw: &RawRequest<'_>,
+        message: impl FnOnce(usize) -> M,
+    ) -> Option<Result<Answer<M>, Box<Miss>>> {
         let reading = self.index.recall(raw)?;
         let mut bindings = self.bindings();
         if !bindings.lexicon().is_empty() {
@@ -157,7 +163,7 @@ impl Player {
         debug_assert_eq!(reading, playing::read(&self.index, &self.taped(raw.request()), &Lexicon::default()));
         let answered = played::whole(|| {
             let decided = playing::decide(&self.index, &mut bindings, self.manner, &reading);
-            decided.map(|decided| self.speak(decided, bindings))
+            decided.map(|decided| self.speak(decided, bindings, message))
         });
         let answer = match answered {
             Ok(answer) => answer.ok()?,
@@ -172,15 +178,21 @@ impl Player {
     }
 
     /// Speaks an answer, and lets others be answered meanwhile where that makes no difference to it.
-    fn speak(&self, decided: Decided<'_>, mut bindings: MutexGuard<'_, Bindings>) -> Answer {
+    fn speak<M: Message>(
+        &self,
+        decided: Decided<'_>,
+        mut bindings: MutexGuard<'_, Bindings>,
+        message: impl FnOnce(usize) -> M,
+    ) -> Answer<M> {
+        let message = message(decided.exchange());
         if !decided.stands_alone(&self.index) {
-            return decided.speak(&self.index, &bindings, self.manner).settle(&mut bindings);
+            return decided.speak(&self.index, &bindings, self.manner, message).settle(&mut bindings);
         }
         drop(bindings);
-        decided.speak(&self.index, &self.nothing, self.manner).answer
+        decided.speak(&self.index, &self.nothing, self.manner, message).answer
     }
 
-    fn answered(&self, answer: &Answer, method: &str, host: &str, target: &str) {
+    fn answered<M>(&self, answer: &Answer<M>, method: &str, host: &str, target: &str) {
         tracing::debug!("exchange {} answers {method} https://{host}{target}", answer.exchange);
         self.tally.answered(answer.repeat, answer.allowed.iter().map(|rule| self.index.rule_name(*rule)));
     }

@@ -11,7 +11,7 @@ use super::index::{HEARD, Index, READS};
 use super::lexicon::Lexicon;
 use super::matching::{Key, Reading, Repeat, Token, Varying};
 use super::miss::{Played, Unanswered};
-use super::script::Blank;
+use super::script::{Blank, Message};
 use super::speaking::{Policy, Speaker, Told};
 use super::walk::Place;
 use bytes::Bytes;
@@ -31,11 +31,11 @@ pub struct Manner {
 
 /// An answer from tape.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<M = Response<Bytes>> {
     /// The exchange that was played, counted from 1.
     pub exchange: usize,
     /// The response, in the ids of this run.
-    pub response: Response<Bytes>,
+    pub response: M,
     /// The numbers of the rules by which places differ from what was recorded.
     pub allowed: Vec<usize>,
     /// Whether the exchange had answered a request before, this one or one with other ids.
@@ -122,7 +122,7 @@ pub fn answer(
     manner: Manner,
     reading: &Reading,
 ) -> Result<Answer, Option<Used>> {
-    let spoken = decide(index, bindings, manner, reading)?.speak(index, bindings, manner);
+    let spoken = decide(index, bindings, manner, reading)?.speak(index, bindings, manner, Response::default());
     Ok(spoken.settle(bindings))
 }
 
@@ -167,37 +167,44 @@ impl Decided<'_> {
             && index.exchange(exchange).script.speaks_only(|row| is_asked(row) || is_sealed(row))
     }
 
-    /// Speaks the answer.
+    /// The exchange that answers, counted from 1.
     #[must_use]
-    pub fn speak(self, index: &Index, bindings: &Bindings, manner: Manner) -> Spoken {
+    pub fn exchange(&self) -> usize {
+        self.choice.exchange as usize + 1
+    }
+
+    /// Speaks the answer as a message that was not begun.
+    #[must_use]
+    pub fn speak<M: Message>(self, index: &Index, bindings: &Bindings, manner: Manner, mut response: M) -> Spoken<M> {
+        let exchange = self.exchange();
         let Self { reading, choice, plays, repeat } = self;
         let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
         let played = index.exchange(choice.exchange);
-        let response = played.script.speak(|blank| match blank {
+        let value = |blank: &Blank| match blank {
             Blank::Id(row) => speaker.value(*row),
             Blank::Echo(echo) => speaker.echo(echo, &reading.varying),
-        });
+        };
+        played.script.speak(value, &mut response);
         let heard = index.is(choice.exchange, HEARD);
         let said = if heard { speaker.said(&played.stated, &reading.varying) } else { Vec::new() };
         let told = std::mem::take(&mut speaker.told);
         let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
-        let exchange = choice.exchange as usize + 1;
         Spoken { answer: Answer { exchange, response, allowed, repeat, took: played.took }, told, said }
     }
 }
 
 /// An answer that was spoken, and what a session is still to know of it.
 #[derive(Debug)]
-pub struct Spoken {
+pub struct Spoken<M = Response<Bytes>> {
     /// The answer.
-    pub answer: Answer,
+    pub answer: Answer<M>,
     told: Vec<Told>,
     said: Vec<(Key, Box<str>)>,
 }
 
-impl Spoken {
+impl<M> Spoken<M> {
     /// Settles what was told and said.
-    pub fn settle(self, bindings: &mut Bindings) -> Answer {
+    pub fn settle(self, bindings: &mut Bindings) -> Answer<M> {
         for told in self.told {
             bindings.know(&told.id, told.row, Some(told.origin));
         }

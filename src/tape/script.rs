@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response as Spoken, StatusCode};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -54,6 +55,34 @@ pub enum Blank {
 pub(super) enum BodyScript<I> {
     Text(Template<I>),
     Binary(Bytes),
+}
+
+/// What a script is spoken as: its head, field by field, and then its body.
+pub trait Message {
+    /// Begins one with so many fields at most.
+    fn begin(&mut self, status: StatusCode, fields: usize);
+
+    /// Adds a field; those of one name come one after the other.
+    fn field(&mut self, name: &HeaderName, value: Cow<'_, HeaderValue>);
+
+    /// Ends it.
+    fn end(&mut self, body: impl Into<Bytes> + AsRef<[u8]>);
+}
+
+impl Message for Spoken<Bytes> {
+    fn begin(&mut self, status: StatusCode, fields: usize) {
+        *self.status_mut() = status;
+        // Room for what is added before it goes to the client.
+        *self.headers_mut() = HeaderMap::with_capacity(fields + 2);
+    }
+
+    fn field(&mut self, name: &HeaderName, value: Cow<'_, HeaderValue>) {
+        self.headers_mut().append(name.clone(), value.into_owned());
+    }
+
+    fn end(&mut self, body: impl Into<Bytes> + AsRef<[u8]>) {
+        *self.body_mut() = body.into();
+    }
 }
 
 impl Field {
@@ -125,24 +154,35 @@ impl Script {
         Self { status, fields, body }
     }
 
-    /// The response with every blank filled in by `value`.
+    /// Speaks the response, with every blank filled in by `value`, as a message.
     ///
     /// # Panics
-    /// Never: status codes are checked when a cassette is read.
-    pub fn speak<T: AsRef<str>>(&self, mut value: impl FnMut(&Blank) -> T) -> Spoken<Bytes> {
-        let mut spoken = Spoken::new(self.body.speak(&mut value));
-        *spoken.status_mut() = StatusCode::from_u16(self.status).expect("checked when the cassette was read");
-        // Room for what is added before it goes to the client.
-        let mut headers = HeaderMap::with_capacity(self.fields.len() + 2);
-        for Field { name, value: text, .. } in self.fields.iter().filter(|field| !field.framing) {
-            let text = match text {
-                Value::Fixed(text) => text.clone(),
-                Value::Text(text) => carried(&text.speak(|row| value(&Blank::Id(*row)))),
-            };
-            headers.append(name.clone(), text);
+    /// Never: the status was checked when the cassette was read.
+    pub fn speak<T: AsRef<str>>(&self, mut value: impl FnMut(&Blank) -> T, message: &mut impl Message) {
+        match &self.body {
+            BodyScript::Text(text) => {
+                let body = text.speak(&mut value);
+                self.speak_head(value, message);
+                message.end(body);
+            }
+            BodyScript::Binary(bytes) => {
+                self.speak_head(value, message);
+                message.end(bytes.clone());
+            }
         }
-        *spoken.headers_mut() = headers;
-        spoken
+    }
+
+    fn speak_head<T: AsRef<str>>(&self, mut value: impl FnMut(&Blank) -> T, message: &mut impl Message) {
+        let status = StatusCode::from_u16(self.status).expect("checked when the cassette was read");
+        message.begin(status, self.fields.len());
+        for Field { name, value: text, .. } in self.fields.iter().filter(|field| !field.framing) {
+            match text {
+                Value::Fixed(text) => message.field(name, Cow::Borrowed(text)),
+                Value::Text(text) => {
+                    message.field(name, Cow::Owned(carried(&text.speak(|row| value(&Blank::Id(*row))))));
+                }
+            }
+        }
     }
 
     /// The response as it was recorded.
@@ -355,7 +395,8 @@ mod tests {
         let script = Script::new(201, fields.into(), BodyScript::Text(text("<{{a.1}}>")));
         let packed: Script = postcard::from_bytes(&postcard::to_allocvec(&script).unwrap()).unwrap();
         for script in [script, packed] {
-            let spoken = script.speak(|_| "n");
+            let mut spoken = Spoken::default();
+            script.speak(|_| "n", &mut spoken);
             let fields = spoken.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             let fields: Vec<_> = fields.collect();
             assert_eq!((spoken.status().as_u16(), &**spoken.body()), (201, &b"<n>"[..]));
