@@ -11,7 +11,7 @@ use super::surroundings::Surroundings;
 use super::template::{Placeholder, Writer};
 use super::values::Values;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// The ids of a cassette: each one's placeholder and the value that it had in the recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,10 @@ impl Ids {
 
     /// The same table with these rows only.
     #[must_use]
-    pub fn only(&self, rows: &RowSet) -> Self {
+    pub fn only(self, rows: &RowSet) -> Self {
+        if (0..).take(self.len()).all(|row| rows.contains(row)) {
+            return self.with_fields(Vec::new());
+        }
         let kept = (0..).zip(self.iter()).filter(|(row, _)| rows.contains(*row));
         let mut ids = Self::default();
         for (_, (placeholder, value)) in kept {
@@ -192,19 +195,19 @@ impl Ids {
     /// name, so that the same scenario has the same table whenever it is recorded.
     #[must_use]
     pub fn without_recorded(&self) -> Self {
-        let mut table: BTreeMap<Placeholder, String> = BTreeMap::new();
-        let mut used = HashSet::new();
+        let mut ids = Self::default();
         for (placeholder, value) in self.iter() {
             let mut stand_ins = (0u32..).map(|attempt| {
                 let mut origin = blake3::Hasher::new_derive_key("graphdeck 2026 ids left out");
                 origin.update(placeholder.to_string().as_bytes()).update(&attempt.to_le_bytes());
                 stand_in(&value, attempt / 64, &origin)
             });
-            let text =
-                stand_ins.find(|text| used.insert(Id::of(text))).expect("the texts grow longer as they are tried");
-            table.insert(placeholder, text);
+            let is_free = |text: &String| ids.find(&Id::of(text)).is_none();
+            let text = stand_ins.find(is_free).expect("the texts grow longer as they are tried");
+            ids.push(placeholder, &text).expect("stand-ins are neither empty nor there twice");
         }
-        Self::new(table).expect("stand-ins are neither empty nor there twice")
+        ids.settle();
+        ids
     }
 
     /// Writes `text` as tape text: a placeholder wherever an id of this table stands.

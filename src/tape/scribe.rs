@@ -62,7 +62,7 @@ pub fn seal_with(exchanges: &[Taped<Exchange>], ids: &Ids, people: bool) -> Cass
     for (number, entry) in (1..).zip(&entries) {
         named.extend(rows(entry, ids, number).expect("what was written is read"));
     }
-    Cassette { ids: ids.only(&named), entries, people }
+    Cassette { ids: ids.clone().only(&named), entries, people }
 }
 
 /// The ids that the placeholders of an entry name.
