@@ -108,8 +108,13 @@ impl Cassettes {
     /// When it cannot be read.
     pub fn digest(&self, name: &str) -> Result<Option<String>, Fault> {
         let path = self.path(name)?;
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(blake3::hash(&bytes).to_hex().to_string())),
+        let digest = |mut file: File| {
+            let mut hasher = blake3::Hasher::new();
+            io::copy(&mut file, &mut hasher)?;
+            Ok(hasher.finalize().to_hex().to_string())
+        };
+        match File::open(&path).and_then(digest) {
+            Ok(digest) => Ok(Some(digest)),
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(io_fault(&path, "read", source)),
         }
