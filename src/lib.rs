@@ -58,6 +58,7 @@
 //!
 //! session/             FLOOR 3: one run
 //!   sessions.rs          its sessions, by name
+//!   name.rs              a name, and why there is none of it
 //!   wanted.rs            one as it is wanted
 //!   record.rs            the recorder: asks Graph, writes it down
 //!   replay.rs            the player: finds it on tape, speaks it; no network, nothing to await

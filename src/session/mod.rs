@@ -2,6 +2,7 @@
 
 pub mod auto;
 pub mod missed;
+pub mod name;
 pub mod record;
 pub mod rendering;
 pub mod replay;
