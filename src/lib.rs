@@ -41,7 +41,8 @@
 //!   protocol.rs          HTTP/1 or HTTP/2 on it, within limits
 //!   framed.rs            HTTP/1 that is framed beyond doubt, and no other
 //!   shortcut.rs          requests that came before, answered at once
-//!   written.rs           their answers as bytes
+//!   wire_answer.rs       their answers as bytes
+//!   outgoing.rs          bytes on their way
 //!   fields.rs            fields that read one way in every version
 //!   seldom.rs            its end, looked for when there is reason to
 //!   activity.rs          whether anything happens on it

@@ -99,6 +99,9 @@ pub(crate) fn send(arguments: &Arguments) -> Result<(), Fault> {
         for _ in 0..count {
             let (configuration, user) = series.next();
             post.set(&configuration, user);
+            if arguments.has("turns") {
+                post.turn();
+            }
             let answer = connection.exchange(&post.bytes).await?;
             expect(answer.status, answer.body, user, !arguments.has("limit"))?;
         }

@@ -26,7 +26,7 @@ yardstick load --address ADDR [--via plain|tls|connect] [--http2] [--connections
 yardstick tape --users N --out FILE
 yardstick limit plain|tls|connect|upstream [--answer FILE] [--certificate FILE]
 yardstick limit proxy --upstream ADDR --certificate FILE
-yardstick send --address ADDR --count N [--users N] [--via plain|tls|connect] [--limit]
+yardstick send --address ADDR --count N [--users N] [--via plain|tls|connect] [--limit] [--turns]
 yardstick disk --dir DIR";
 
 fn main() {

@@ -81,6 +81,14 @@ impl Post {
     }
 }
 
+impl Post {
+    /// Gives it other header fields than it had before.
+    pub(crate) fn turn(&mut self) {
+        let at = self.bytes.windows(8).position(|it| it.eq_ignore_ascii_case(b"no-token")).expect("it is there");
+        self.bytes[at] ^= b'n' ^ b'N';
+    }
+}
+
 /// A user's number as it stands in texts.
 pub(crate) fn digits(mut user: u64) -> [u8; 7] {
     let mut digits = [b'0'; 7];

@@ -96,7 +96,8 @@ impl Drop for Asked {
     }
 }
 
-/// The body of an answer: when it is dropped, the answer was taken.
+/// The body of an answer: when it is dropped, the answer was taken. So it is for bodies without trailers, as all are that
+/// the deck speaks itself.
 #[derive(Debug)]
 pub struct Taken<B> {
     body: B,

@@ -6,6 +6,7 @@ use super::fields;
 use super::forward::{self, Connect};
 use super::front::Front;
 use super::naming;
+use super::outgoing::Outgoing;
 use super::preface::{self, Opening};
 use super::protocol::{self, Abandoned, Answered, Service, Stream, Version};
 use super::refusal::{self, Fault};
@@ -168,7 +169,7 @@ impl Service for Connection {
         Box::pin(async move { answered(&self, request, number).await })
     }
 
-    fn recall(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+    fn recall(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool {
         let road = self.road.lock().unwrap_or_else(PoisonError::into_inner);
         road.as_ref().is_some_and(|road| road.recall(&self.context.front, request, answer))
     }

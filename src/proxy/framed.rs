@@ -1,6 +1,7 @@
 //! A stream of HTTP/1 requests that are framed beyond doubt: hyper, which reads more kindly, never sees any other, nor
 //! those that came before and are answered at once.
 
+use super::outgoing::Outgoing;
 use crate::wire::framing::{Again, Fault, Framing, HeadLimits, Step};
 use std::io;
 use std::pin::Pin;
@@ -12,9 +13,6 @@ use tokio::time::Sleep;
 
 /// Stands in for a head that is refused, so that whoever answers requests gets to answer this one too, in its turn.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
-
-/// Memory for an answer that is larger than this, in bytes, is not kept for the next one.
-const LARGE: usize = 16 * 1024;
 
 /// The one request of a connection that is refused, if there is one: its number, from 1, and why.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +32,7 @@ pub trait Shortcut: Send {
     fn taken(&self) -> u64;
 
     /// Appends the answer to a request, if it can be answered at once. None is under way then.
-    fn answer(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool;
+    fn answer(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool;
 }
 
 /// A stream from which only sound requests can be read, and a stand-in for the first that is not.
@@ -43,7 +41,7 @@ pub struct Framed<S> {
     framing: Framing,
     shortcut: Box<dyn Shortcut>,
     /// What was answered at once and is not yet written.
-    answer: Vec<u8>,
+    outgoing: Outgoing,
     /// How many answers were on their way when all was written.
     settled: u64,
     limits: HeadLimits,
@@ -76,7 +74,7 @@ impl<S> Framed<S> {
             stream,
             framing: Framing::new(limits),
             shortcut,
-            answer: Vec::new(),
+            outgoing: Outgoing::default(),
             settled: 0,
             limits,
             refused: Refused::default(),
@@ -100,9 +98,11 @@ impl<S> Framed<S> {
 
     /// Answers a request at once, if these bytes are all of one that can be, and everything before is answered.
     fn answer(&mut self, bytes: &[u8]) -> bool {
-        let settled = self.settled == self.framing.heads();
-        let Some(again) = self.framing.again(bytes).filter(|_| settled) else { return false };
-        let answered = self.shortcut.answer(&again, &mut self.answer);
+        if self.settled != self.framing.heads() {
+            return false;
+        }
+        let Some(again) = self.framing.again(bytes) else { return false };
+        let answered = self.shortcut.answer(&again, &mut self.outgoing);
         if answered {
             self.framing.pass();
             self.settled += 1;
@@ -208,23 +208,11 @@ impl<S: AsyncRead + Unpin> Framed<S> {
 impl<S: AsyncWrite + Unpin> Framed<S> {
     /// Writes what was answered at once.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut written = 0;
-        let outcome = loop {
-            if written == self.answer.len() {
-                break Poll::Ready(Ok(()));
-            }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.answer[written..]) {
-                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => written += count,
-                Poll::Ready(Err(fault)) => break Poll::Ready(Err(fault)),
-                Poll::Pending => break Poll::Pending,
-            }
-        };
-        self.answer.drain(..written);
-        ready!(outcome)?;
-        if self.answer.capacity() > LARGE {
-            self.answer = Vec::new();
+        if self.outgoing.is_empty() {
+            return Poll::Ready(Ok(()));
         }
+        ready!(self.outgoing.poll_write(Pin::new(&mut self.stream), cx))?;
+        // Where it is not flushed at once, whoever reads asks for it again.
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
@@ -232,9 +220,7 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            if !self.answer.is_empty() {
-                ready!(self.poll_answer(cx))?;
-            }
+            ready!(self.poll_answer(cx))?;
             if self.sound > 0 {
                 self.give(buffer);
                 return Poll::Ready(Ok(()));
@@ -274,6 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        debug_assert!(self.outgoing.is_empty(), "nothing was given on before it was written");
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -282,6 +269,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        debug_assert!(self.outgoing.is_empty(), "nothing was given on before it was written");
         Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 
@@ -298,9 +286,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.answer.is_empty() {
-            ready!(self.poll_answer(cx))?;
-        }
+        ready!(self.poll_answer(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
@@ -323,9 +309,9 @@ mod tests {
             self.0.load(Relaxed)
         }
 
-        fn answer(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+        fn answer(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool {
             self.0.fetch_add(1, Relaxed);
-            answer.extend_from_slice(request.body);
+            answer.add(request.body);
             true
         }
     }

@@ -3,6 +3,7 @@
 use super::activity::{Activity, Counted, Taken};
 use super::framed::{Framed, Refused, Shortcut};
 use super::front::Limits;
+use super::outgoing::Outgoing;
 use super::preface::Prefixed;
 use super::refusal::{self, Fault};
 use super::seldom::Seldom;
@@ -50,7 +51,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// Appends the answer to a request of HTTP/1.1, as it goes to the client, if it can be given at once: its fields came
     /// before.
-    fn recall(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool;
+    fn recall(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool;
 }
 
 /// What a connection answers without reading it anew, up to its last request but one.
@@ -65,7 +66,7 @@ impl<S: Service> Shortcut for AtOnce<S> {
         self.activity.taken()
     }
 
-    fn answer(&self, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+    fn answer(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool {
         // The last one is told that it is.
         let answered = self.activity.asked() + 1 < self.most && self.service.recall(request, answer);
         if answered {

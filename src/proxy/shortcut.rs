@@ -2,8 +2,9 @@
 
 use super::control;
 use super::front::Front;
+use super::outgoing::Outgoing;
 use super::refusal::{self, CLIENT_REQUEST_ID, Fault};
-use super::written::{self, Written};
+use super::wire_answer::{self, WireAnswer};
 use crate::session::{HostKind, Session, Target};
 use crate::tape::reading_cache::RawRequest;
 use crate::wire::framing::Again;
@@ -16,13 +17,14 @@ use std::sync::Arc;
 
 /// Fields that ask for more than an answer, or by which a body is more than its bytes.
 const UNUSUAL: [HeaderName; 6] = [TRANSFER_ENCODING, CONTENT_ENCODING, EXPECT, UPGRADE, TE, TRAILER];
-/// What has a body only where its headers say so, and an answer that is written whole.
+/// Whose answers have a body: one to a HEAD has none, and whatever else there is goes the long way.
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
 
-/// Where the fields of a request lead, whatever its target in origin form and its body are.
+/// Where the fields of a request lead, whatever its target in origin form and its body are. It keeps its session, also one
+/// that was closed, until the connection ends or another request goes the long way.
 #[derive(Debug)]
 pub struct Road {
-    /// The number of the last request that had these fields.
+    /// The number of the last request that went it the long way.
     number: u64,
     /// How often the sessions had changed then.
     changes: u64,
@@ -83,7 +85,7 @@ impl Road {
     }
 
     /// Appends the answer to a request, as it goes to the client, if it came before but for its GUIDs.
-    pub fn recall(&self, front: &Front, request: &Again<'_>, answer: &mut Vec<u8>) -> bool {
+    pub fn recall(&self, front: &Front, request: &Again<'_>, answer: &mut Outgoing) -> bool {
         let leads = self.number >= request.since && self.changes == front.sessions.changes();
         let Session::Replay(player) = &*self.session else { return false };
         if !leads
@@ -94,15 +96,15 @@ impl Road {
             return false;
         }
         let mark = request.mark.or(self.mark.as_ref().map(HeaderValue::as_bytes));
-        let recalled = player.recall(&self.raw(request), |exchange| Written::new(answer, mark, exchange));
+        let recalled = player.recall(&self.raw(request), |exchange| WireAnswer::new(answer, mark, exchange));
         match recalled.map(|recalled| recalled.map(drop)) {
             None => return false,
             Some(Ok(())) => {}
             Some(Err(miss)) => {
-                // It may have been begun.
+                // It was empty, and may have been begun.
                 answer.clear();
                 let mark = mark.map(|mark| HeaderValue::from_bytes(mark).expect("it came in a header"));
-                written::append(&refusal::refused(&Fault::Miss(miss), mark), answer);
+                wire_answer::append(&refusal::refused(&Fault::Miss(miss), mark), answer);
             }
         }
         true

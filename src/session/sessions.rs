@@ -58,7 +58,7 @@ pub struct Sessions {
     done: Notify,
     /// Whether the run ends, and opens no more of them.
     ending: AtomicBool,
-    /// How often a name has come to mean another session, or none.
+    /// How often a name may have come to mean another session, or none.
     changes: AtomicU64,
 }
 
@@ -137,6 +137,7 @@ impl Sessions {
         self.open.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The places of sessions, to be changed: which is counted, before anything is.
     fn slots_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<Name, Slot>> {
         let slots = self.open.write().unwrap_or_else(PoisonError::into_inner);
         self.changes.fetch_add(1, Ordering::Release);

@@ -156,7 +156,7 @@ impl Known {
 
     /// Finds where the same client may say something else.
     fn cut(&mut self) {
-        let mut begin = 0;
+        let (mut begin, mut seen) = (0, SmallVec::<[Hole; 2]>::new());
         for end in memchr::memchr_iter(b'\n', &self.text) {
             let line = &self.text[std::mem::replace(&mut begin, end + 1)..=end];
             let Some(colon) = memchr::memchr(b':', line) else { continue };
@@ -167,8 +167,9 @@ impl Known {
             };
             let value = colon + 1 + line[colon + 1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
             let filled = hole.filled(&line[value..]);
-            let is_first = self.holes.iter().all(|(_, other)| *other != hole);
-            // What stands there otherwise has to be the same.
+            // The first one of a name is what counts, whatever stands in it.
+            let is_first = !seen.contains(&hole);
+            seen.push(hole);
             if is_first && filled > 0 && line[value + filled..] == *b"\r\n" {
                 let at = end + 1 - line.len() + value;
                 self.holes.push((at..at + filled, hole));

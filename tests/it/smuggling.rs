@@ -1,14 +1,11 @@
 //! Requests that could be read in two ways: refused with a 400, the connection closed, and nothing of them sent on.
 
+use crate::support::by_hand::{Stream, connect, inside};
 use crate::support::client::trusting;
-use crate::support::deck::{Deck, Project};
+use crate::support::deck::Project;
 use crate::support::graph::{Graph, Reply};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What would be sent on if somebody took it for a request.
 const SECOND: &str = "GET /v1.0/smuggled HTTP/1.1\r\nHost: graph.microsoft.com\r\n\r\n";
@@ -109,26 +106,6 @@ fn cases() -> Vec<String> {
     let chunks = CHUNKS.iter().map(|body| format!("{chunked}{body}"));
     let old = "POST /v1.0/x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned();
     heads.chain(fields).chain(chunks).chain([old]).map(|case| format!("{case}{SECOND}")).collect()
-}
-
-trait Stream: Read + Write {}
-impl<S: Read + Write> Stream for S {}
-
-fn connect(deck: &Deck<'_>) -> TcpStream {
-    let stream = TcpStream::connect(deck.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    stream
-}
-
-/// A connection to what serves inside a CONNECT, over TLS.
-fn inside(deck: &Deck<'_>, config: &Arc<ClientConfig>) -> impl Stream + use<> {
-    let mut stream = connect(deck);
-    stream.write_all(b"CONNECT graph.microsoft.com:443 HTTP/1.1\r\nHost: graph.microsoft.com:443\r\n\r\n").unwrap();
-    let mut head = [0; 19];
-    stream.read_exact(&mut head).unwrap();
-    assert_eq!(&head, b"HTTP/1.1 200 OK\r\n\r\n");
-    let name = ServerName::try_from("graph.microsoft.com").unwrap();
-    StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), stream)
 }
 
 /// Sends bytes, and returns all that comes until the deck ends the connection.

@@ -1,5 +1,6 @@
 //! What the tests stand on: a Graph, a deck, clients.
 
+pub mod by_hand;
 pub mod certificates;
 pub mod client;
 pub mod deck;

@@ -1,6 +1,7 @@
 //! Answers as the bytes of HTTP/1.1, the same that hyper writes on a connection that goes on.
 
 use super::answer::PLAYED;
+use super::outgoing::Outgoing;
 use super::refusal::{CLIENT_REQUEST_ID, DECK};
 use crate::tape::script::Message;
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use std::borrow::Cow;
 
 /// An answer from tape, appended to what is to be written.
 #[derive(Debug)]
-pub struct Written<'a> {
-    to: &'a mut Vec<u8>,
+pub struct WireAnswer<'a> {
+    to: &'a mut Outgoing,
     /// The mark of the client's call, and the exchange that answers: each takes the place of a recorded field of its name.
     mark: Option<&'a [u8]>,
     exchange: usize,
@@ -20,9 +21,9 @@ pub struct Written<'a> {
     is_told: bool,
 }
 
-impl<'a> Written<'a> {
+impl<'a> WireAnswer<'a> {
     /// One that is not begun: to be appended to `to`, with the mark of the client's call, and the exchange that answers.
-    pub fn new(to: &'a mut Vec<u8>, mark: Option<&'a [u8]>, exchange: usize) -> Self {
+    pub fn new(to: &'a mut Outgoing, mark: Option<&'a [u8]>, exchange: usize) -> Self {
         Self { to, mark, exchange, status: StatusCode::OK, is_marked: false, is_told: false }
     }
 
@@ -41,7 +42,7 @@ impl<'a> Written<'a> {
     }
 }
 
-impl Message for Written<'_> {
+impl Message for WireAnswer<'_> {
     fn begin(&mut self, status: StatusCode, fields: usize) {
         self.status = status;
         self.to.reserve(FIELD * fields);
@@ -61,7 +62,7 @@ impl Message for Written<'_> {
     fn end(&mut self, body: impl Into<Bytes> + AsRef<[u8]>) {
         self.tell();
         self.mark();
-        end(self.to, self.status, body.as_ref());
+        end(self.to, self.status, body);
     }
 }
 
@@ -69,33 +70,35 @@ impl Message for Written<'_> {
 const FIELD: usize = 64;
 
 /// Appends a message.
-pub fn append(message: &Response<Bytes>, to: &mut Vec<u8>) {
+pub fn append(message: &Response<Bytes>, to: &mut Outgoing) {
     line(to, message.status());
     message.headers().iter().for_each(|(name, value)| field(to, name, &[value.as_bytes()]));
-    end(to, message.status(), message.body());
+    end(to, message.status(), message.body().clone());
 }
 
-fn line(to: &mut Vec<u8>, status: StatusCode) {
+fn line(to: &mut Outgoing, status: StatusCode) {
     let reason = status.canonical_reason().unwrap_or("<none>");
     add(to, &[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
 }
 
-fn field(to: &mut Vec<u8>, name: &HeaderName, value: &[&[u8]]) {
+fn field(to: &mut Outgoing, name: &HeaderName, value: &[&[u8]]) {
     add(to, &[name.as_str().as_bytes(), b": "]);
     add(to, value);
     add(to, &[b"\r\n"]);
 }
 
 /// The end of a head, and the body, where the status lets it have one (RFC 9110 section 6.4.1).
-fn end(to: &mut Vec<u8>, status: StatusCode, body: &[u8]) {
+fn end(to: &mut Outgoing, status: StatusCode, body: impl Into<Bytes> + AsRef<[u8]>) {
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return add(to, &[b"\r\n"]);
     }
-    add(to, &[b"content-length: ", itoa::Buffer::new().format(body.len()).as_bytes(), b"\r\n\r\n", body]);
+    let length = body.as_ref().len();
+    add(to, &[b"content-length: ", itoa::Buffer::new().format(length).as_bytes(), b"\r\n\r\n"]);
+    to.end(body);
 }
 
-fn add(to: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| to.extend_from_slice(part));
+fn add(to: &mut Outgoing, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| to.add(part));
 }
 
 #[cfg(test)]
@@ -104,11 +107,13 @@ mod tests {
     use super::*;
     use crate::wire::message;
     use http_body_util::BodyExt as _;
+    use std::future::poll_fn;
+    use std::pin::Pin;
 
     /// A message of these fields, spoken as bytes, and as the message that hyper gets.
     async fn both(status: u16, fields: &[(&'static str, &str)], mark: Option<&str>) -> [String; 2] {
-        let (mut bytes, mut response) = (Vec::new(), Response::<Bytes>::default());
-        let mut written = Written::new(&mut bytes, mark.map(str::as_bytes), 7);
+        let (mut bytes, mut response) = (Outgoing::default(), Response::<Bytes>::default());
+        let mut written = WireAnswer::new(&mut bytes, mark.map(str::as_bytes), 7);
         let status = StatusCode::from_u16(status).unwrap();
         written.begin(status, fields.len());
         response.begin(status, fields.len());
@@ -122,9 +127,13 @@ mod tests {
         let mark = mark.map(|mark| HeaderValue::from_str(mark).unwrap());
         let told = HeaderValue::from_static("replay; exchange=7");
         let (head, body) = marked(message::held(response), told, mark.as_ref()).into_parts();
-        let mut appended = Vec::new();
+        let mut appended = Outgoing::default();
         append(&Response::from_parts(head, body.collect().await.unwrap().to_bytes()), &mut appended);
-        [bytes, appended].map(|bytes| String::from_utf8(bytes).unwrap())
+        let mut texts = [Vec::new(), Vec::new()];
+        for (outgoing, text) in [bytes, appended].iter_mut().zip(&mut texts) {
+            poll_fn(|cx| outgoing.poll_write(Pin::new(&mut *text), cx)).await.unwrap();
+        }
+        texts.map(|text| String::from_utf8(text).unwrap())
     }
 
     #[tokio::test]
