@@ -3,14 +3,16 @@
 use super::exchange::{Request, Taped};
 use super::matching::{Key, Reading, Rules, Shaper, Varying, ids_of, part};
 use super::walk::{self, Kind, Leaf, Place};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// What the two keys of a request are hashes of, but for its texts.
 #[derive(Debug)]
 pub(super) struct Outline {
-    /// The hash of what goes into the loose key before the first text, which is most of it.
-    begun: blake3::Hasher,
     loose: Gapped,
+    /// The hash of what goes into the loose key before the first text that differed, and which gap that was: mostly it is
+    /// the same one again, and it is far behind.
+    begun: OnceLock<(usize, blake3::Hasher)>,
     /// What is hashed behind the loose key; none where no place may vary.
     exact: Option<Gapped>,
     holes: Box<[Hole]>,
@@ -43,16 +45,15 @@ impl Outline {
         let (ignored, compared): (Vec<_>, Vec<_>) =
             leaves.iter().partition(|leaf| applied.ignores(&leaf.place).is_some());
         let mut shaper = Shaper::new();
-        let (before, loose) = Gapped::of(&mut shaper, &compared, texts, rules).parted();
-        let mut begun = blake3::Hasher::new();
-        begun.update(&before);
+        let loose = Gapped::of(&mut shaper, &compared, texts, rules);
         let exact = (!ignored.is_empty()).then(|| Gapped::of(&mut shaper, &ignored, texts, rules));
         let hole = |text: &&str| {
             let leaf = leaves.iter().find(|leaf| is_there(text, leaf))?;
             let varies = reading.varying.iter().position(|one| one.place == leaf.place);
             Some(Hole { place: leaf.place.clone(), known: (*text).into(), varies })
         };
-        let outline = Self { begun, loose, exact, holes: texts.iter().map(hole).collect::<Option<_>>()? };
+        let begun = OnceLock::new();
+        let outline = Self { loose, begun, exact, holes: texts.iter().map(hole).collect::<Option<_>>()? };
         // The way of all that follow must lead this one to where it is.
         let loose = outline.loose(texts);
         let leads_here = [loose, outline.exact(loose, texts)] == reading.keys()
@@ -94,11 +95,25 @@ impl Outline {
     }
 
     fn loose(&self, texts: &[&str]) -> Key {
-        Key::of(self.begun.clone().update(&self.loose.filled(&[], texts)))
+        let Gapped { fixed, gaps } = &self.loose;
+        let differs = |(_, number): &(usize, usize)| *self.holes[*number].known != *texts[*number];
+        let Some(first) = gaps.iter().position(differs) else {
+            return Key::of_bytes(&self.loose.filled(&[], 0..fixed.len(), gaps, texts));
+        };
+        let (begun, hash) = self.begun.get_or_init(|| {
+            let mut hash = blake3::Hasher::new();
+            hash.update(&self.loose.filled(&[], 0..gaps[first].0, &gaps[..first], texts));
+            (first, hash)
+        });
+        if first < *begun {
+            return Key::of_bytes(&self.loose.filled(&[], 0..fixed.len(), gaps, texts));
+        }
+        Key::of(hash.clone().update(&self.loose.filled(&[], gaps[*begun].0..fixed.len(), &gaps[*begun..], texts)))
     }
 
     fn exact(&self, loose: Key, texts: &[&str]) -> Key {
-        self.exact.as_ref().map_or(loose, |exact| Key::of_bytes(&exact.filled(&loose.0, texts)))
+        let Some(exact) = &self.exact else { return loose };
+        Key::of_bytes(&exact.filled(&loose.0, 0..exact.fixed.len(), &exact.gaps, texts))
     }
 
     /// What varies, with these texts.
@@ -142,25 +157,17 @@ impl Gapped {
         Self { fixed: shaper.text.as_slice().into(), gaps: gaps.into() }
     }
 
-    /// What stands before the first gap, and the rest.
-    fn parted(self) -> (Box<[u8]>, Self) {
-        let first = self.gaps.first().map_or(self.fixed.len(), |(at, _)| *at);
-        let (before, rest) = self.fixed.split_at(first);
-        let gaps = self.gaps.iter().map(|(at, number)| (at - first, *number)).collect();
-        (before.into(), Self { fixed: rest.into(), gaps })
-    }
-
-    /// Some bytes and this behind them, with these texts in its gaps.
-    fn filled(&self, head: &[u8], texts: &[&str]) -> Vec<u8> {
+    /// Some bytes, and behind them a part of what is hashed, with these texts in the gaps in it.
+    fn filled(&self, head: &[u8], range: Range<usize>, gaps: &[(usize, usize)], texts: &[&str]) -> Vec<u8> {
         let mut text = Vec::with_capacity(512);
         text.extend_from_slice(head);
-        let mut from = 0;
-        for (at, number) in &self.gaps {
+        let mut from = range.start;
+        for (at, number) in gaps {
             text.extend_from_slice(&self.fixed[from..*at]);
             part(&mut text, texts[*number].as_bytes());
             from = *at;
         }
-        text.extend_from_slice(&self.fixed[from..]);
+        text.extend_from_slice(&self.fixed[from..range.end]);
         text
     }
 }

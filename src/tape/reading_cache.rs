@@ -185,12 +185,17 @@ mod tests {
         (request, reading)
     }
 
-    /// What a request is recalled as that comes after another one came twice.
-    fn recalled(one: &RawRequest<'_>, other: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
+    /// What is known when a request came twice.
+    fn after(one: &RawRequest<'_>, rules: &Rules) -> ReadingCache {
         let cache = ReadingCache::default();
         let (request, reading) = read(one, rules);
         (0..2).for_each(|_| cache.keep(one, &request, &reading, rules));
-        cache.recall(other, rules)
+        cache
+    }
+
+    /// What a request is recalled as that comes after another one came twice.
+    fn recalled(one: &RawRequest<'_>, other: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
+        after(one, rules).recall(other, rules)
     }
 
     #[test]
@@ -457,14 +462,19 @@ mod tests {
             ids in prop::array::uniform3("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-F]{8}-1234-5678-9ABC-[0-9A-F]{12}"),
             time in "2026-0[1-9]-0[1-9]T00:00:00(\\.[0-9]{1,7})?(Z|\\+08:00)",
             before in prop::array::uniform4(anything()),
-            after in prop::array::uniform4(anything()),
+            others in prop::array::uniform4(anything()),
         ) {
-            let [target_before, body_before] = filled(&request, [A, B, X], "2026-01-01T00:00:00Z", &before);
+            let [target, body] = filled(&request, [A, B, X], "2026-01-01T00:00:00Z", &before);
+            let cache = after(&raw(&target, &body), &rules());
             let ids = [ids[0].as_str(), ids[1].as_str(), ids[2].as_str()];
-            let [target, body] = filled(&request, ids, &time, &after);
-            let now = raw(&target, &body);
-            if let Some(recalled) = recalled(&raw(&target_before, &body_before), &now, &rules()) {
-                prop_assert_eq!(recalled, read(&now, &rules()).1);
+            let one = [&before[0], &before[1], &others[2], &before[3]].map(String::clone);
+            let turned = [&others[0], &others[1], &before[0], &others[3]].map(String::clone);
+            for any in [one, turned, others] {
+                let [target, body] = filled(&request, ids, &time, &any);
+                let now = raw(&target, &body);
+                if let Some(recalled) = cache.recall(&now, &rules()) {
+                    prop_assert_eq!(recalled, read(&now, &rules()).1);
+                }
             }
         }
     }
