@@ -141,8 +141,9 @@
 //!   ordering.rs          arrays whose order says nothing
 //!   route.rs             METHOD path-pattern
 //!   matching.rs          what is compared of a request
-//!   reading_cache.rs     the same again, but for its GUIDs
-//!   skeleton.rs          what it is but for its GUIDs
+//!   reading_cache.rs     the same again, but for its GUIDs and texts
+//!   skeleton.rs          what it is but for these
+//!   outline.rs           what its keys are made of but for them
 //!   rules.rs             the rules by which it is compared
 //!   address.rs           where it goes, keys aside
 //!   index.rs             a cassette made ready to answer
@@ -199,7 +200,7 @@
 //!
 //! *Replayed*: the same way to [`proxy::answer`], down the same road, and then [`session::replay`]: [`tape::matching`]
 //! reads the request, an exchange is chosen from [`tape::index`], [`tape::playing`] binds its ids and speaks the answer; or
-//! [`tape::miss`] says why there is none. What differs only by its GUIDs from a request before is known again by
+//! [`tape::miss`] says why there is none. What differs only by its GUIDs and texts from a request before is known again by
 //! [`tape::reading_cache`], which spares it the road and the reading; and where its fields came before on its connection,
 //! [`proxy::shortcut`] sends it there before hyper reads it, and [`proxy::framed`] writes the answer.
 

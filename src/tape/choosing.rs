@@ -96,6 +96,9 @@ impl Index {
     /// The group that fits with the fewest new bindings; of equals one not yet played, then the first recorded.
     fn nearest(&self, groups: Groups<'_>, settled: Settled<'_>, bindings: &mut Bindings) -> Option<u32> {
         let all = groups.shapes.groups(groups.shape);
+        if all.len() == 1 {
+            return self.best(groups, all, settled).map(|(_, group)| group);
+        }
         let shape = settled.live.key;
         let mut begun = u32::try_from(*bindings.begin(shape)).unwrap_or(u32::MAX);
         while all.start + begun < all.end && groups.is_begun(all.start + begun, bindings) {

@@ -10,6 +10,7 @@ use super::walk::{self, Kind, Leaf, Place};
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A hash of what must be equal; 128 bits, so that no two differing requests share one by chance or by craft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ pub struct Reading {
     pub(super) occurrences: Option<usize>,
     very_request: Key,
     /// What stands at ignored places, in the order of these.
-    pub varying: Vec<Varying>,
+    pub varying: Arc<Vec<Varying>>,
     /// What a repeat of it gets.
     pub repeat: Repeat,
 }
@@ -110,25 +111,19 @@ impl Reading {
         let Shaper { tokens, occurrences, .. } = shaper;
         let occurrences = (applied.view.headers.is_empty() && !applied.view.unordered).then_some(occurrences);
         let very_request = very_request(Shape { key: loose, tokens: &tokens[..compared] });
+        let varying = Arc::new(varying);
         Self { exact, loose, tokens, compared, occurrences, very_request, varying, repeat: applied.repeat }
     }
 
-    /// The reading of the same request with other ids, and with something else at places that may vary. No ids stand at
-    /// these, and none of the session's or the cassette's is a text.
-    pub(super) fn with(&self, tokens: Vec<Token>, varying: Vec<Varying>, rules: &Rules) -> Self {
-        let exact = if varying == self.varying { self.exact } else { self.exact_of(&varying, rules) };
-        let very_request = very_request(Shape { key: self.loose, tokens: &tokens[..self.compared] });
-        Self { exact, tokens, varying, very_request, ..*self }
+    /// The reading of a request with other ids, and with these keys and this at places that may vary.
+    pub(super) fn with(&self, tokens: Vec<Token>, [loose, exact]: [Key; 2], varying: Arc<Vec<Varying>>) -> Self {
+        let very_request = very_request(Shape { key: loose, tokens: &tokens[..self.compared] });
+        Self { exact, loose, tokens, varying, very_request, ..*self }
     }
 
-    /// Whether [`Self::with`] finds the key with every place in it by what varies: in the order of that.
-    pub(super) fn is_told_by_varying(&self, rules: &Rules) -> bool {
-        self.exact_of(&self.varying, rules) == self.exact
-    }
-
-    fn exact_of(&self, varying: &[Varying], rules: &Rules) -> Key {
-        let leaves: Vec<Leaf<'_>> = varying.iter().map(Varying::leaf).collect();
-        Shaper::new().exact(self.loose, leaves.iter(), rules, &[])
+    /// The key without the places that rules ignore, and the one with every place in it.
+    pub(super) fn keys(&self) -> [Key; 2] {
+        [self.loose, self.exact]
     }
 
     /// All ids, those at ignored places last.
@@ -163,13 +158,6 @@ impl Varying {
             _ => serde_json::Value::from(leaf.text.as_ref()).to_string(),
         };
         Self { place: leaf.place.clone(), literal, rule }
-    }
-
-    /// The value that it was made of, where that has no escapes.
-    fn leaf(&self) -> Leaf<'_> {
-        let quoted = self.literal.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        let kind = if quoted.is_some() { Kind::Text } else { Kind::Literal };
-        Leaf { place: self.place.clone(), kind, text: quoted.unwrap_or(&self.literal).into() }
     }
 }
 
@@ -225,9 +213,9 @@ fn is_id_field(pointer: &str) -> bool {
 }
 
 /// Writes values down as they go into a key, ids as numbers by first appearance.
-struct Shaper {
+pub(super) struct Shaper {
     /// One text, hashed in one go.
-    text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     tokens: Vec<Token>,
     occurrences: usize,
     /// The numbers of tokens, once there are more than a few.
@@ -239,7 +227,7 @@ const FEW: usize = 16;
 
 impl Shaper {
     /// With room for what programs usually ask.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (text, tokens) = (Vec::with_capacity(1024), Vec::with_capacity(2));
         Self { text, tokens, occurrences: 0, numbers: HashMap::new() }
     }
@@ -263,7 +251,7 @@ impl Shaper {
         self.key()
     }
 
-    fn add(&mut self, leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) {
+    pub(super) fn add(&mut self, leaf: &Leaf<'_>, rules: &Rules, known: &[&Lexicon]) {
         place(&mut self.text, &leaf.place);
         self.text.push(leaf.kind as u8);
         let mut from = 0;

@@ -34,6 +34,7 @@ pub mod matching;
 pub mod mint;
 pub mod miss;
 mod ordering;
+mod outline;
 pub mod packing;
 pub mod pairing;
 pub mod people;

@@ -131,7 +131,7 @@ impl Preparer {
             loose: reading.loose().key,
             filling,
             compared,
-            varying: reading.varying,
+            varying: Arc::unwrap_or_clone(reading.varying),
             address,
             marks,
             used,

@@ -1,12 +1,15 @@
-//! Readings of requests that came before, but for their GUIDs: a program asks the same of one id after the other.
+//! Readings of requests by their form: a program asks the same of one id after the other, and of one user.
 //!
-//! A request that differs from one that was read by its GUIDs alone reads alike, with these GUIDs in it: this is what the
-//! renaming law says of a reading. Where anything could make that untrue, nothing is kept and nothing recalled.
+//! The form of a request is what it is but for its GUIDs and the texts in its body. Requests of one form that differ by
+//! their GUIDs read alike, with these GUIDs in them: this is what the renaming law says of a reading. Where they differ by
+//! texts too, and there is nothing in these but text, neither ids nor secrets, they differ by their keys, and these are
+//! made of an outline. Where anything could make that untrue, nothing is kept and nothing recalled.
 
 use super::exchange::{Request, Taped};
 use super::guid;
 use super::id::{Id, Written};
-use super::matching::{Reading, Token, Varying};
+use super::matching::{Reading, Token};
+use super::outline::Outline;
 use super::rules::Rules;
 pub use super::skeleton::RawRequest;
 use super::skeleton::Skeleton;
@@ -16,14 +19,14 @@ use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use twox_hash::XxHash64;
 
 /// How many bytes all that is kept may take. When it would be more, all is forgotten, and what still comes kept anew.
-const ROOM: usize = 16 * 1024 * 1024;
-/// What is kept of a request besides its skeleton, in bytes, and about what for each of its ids, times and what varies.
-const BESIDES: usize = 400;
+const ROOM: usize = 4 * 1024 * 1024;
+/// What is kept of a request besides its texts, in bytes, and about what for each of its ids and of what varies.
+const BESIDES: usize = 600;
 const EACH: usize = 128;
-/// How many requests that came once are known: when half of the room is taken, only what comes again is kept.
-const SEEN: usize = 16 * 1024;
+/// How many forms that came once are known: one is kept when it comes again, and most that never do take no more.
+const SEEN: usize = 1024;
 
-/// Readings by what a request is but for its GUIDs.
+/// Readings by the form of a request.
 #[derive(Debug)]
 pub struct ReadingCache {
     /// By chance, so that nobody can tell what would have the same hash; such requests are read anew in turn.
@@ -32,8 +35,8 @@ pub struct ReadingCache {
     blind: OnceLock<bool>,
     room: usize,
     kept: RwLock<Kept>,
-    /// The hashes of skeletons that came once, each at its place.
-    seen: Mutex<Vec<u32>>,
+    /// The hashes of forms that came once, each at its place.
+    seen: Mutex<Box<[u32]>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,15 +53,7 @@ struct Pattern {
     reading: Reading,
     /// For each id of the reading the number of its GUID in the skeleton.
     tokens: Box<[usize]>,
-    times: Box<[Time]>,
-}
-
-/// What a time must be.
-#[derive(Debug)]
-enum Time {
-    Same(Box<str>),
-    /// Anything: it is what may vary, by its number.
-    Varying(usize),
+    outline: Outline,
 }
 
 impl Default for ReadingCache {
@@ -74,28 +69,29 @@ impl ReadingCache {
         Self { seed, blind: OnceLock::new(), room, kept: RwLock::default(), seen: Mutex::default() }
     }
 
-    /// The reading of a request, where it is one that came before but for its GUIDs, and for its times where these may vary.
+    /// The reading of a request, where it is one that came before but for its GUIDs and for texts that are only texts.
     #[must_use]
     pub fn recall(&self, raw: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
         let skeleton = Skeleton::of(raw)?;
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let pattern = kept.patterns.get(&self.hash(&skeleton))?;
-        (*pattern.skeleton == *skeleton.text).then(|| pattern.fill(&skeleton, rules)).flatten()
+        (*pattern.skeleton == *skeleton.text).then(|| pattern.fill(&skeleton, raw.body, rules)).flatten()
     }
 
-    /// Keeps the reading of a request that may come again, where others can be known by it. Texts that are ids in the
+    /// Keeps the reading of a request whose form came before, where others can be known by it. Texts that are ids in the
     /// session, or in the cassette, must have been none when it was read.
     pub fn keep(&self, raw: &RawRequest<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) {
-        let Some(skeleton) = Skeleton::of(raw) else { return };
-        if !self.blind.get_or_init(|| rules.are_blind_to_guids()) {
+        // Where secrets were taken out, it is another request.
+        if request.target != raw.target || request.body != raw.body || request.method != raw.method {
             return;
         }
+        // So that its texts are parts of the body that is walked.
+        let Some(skeleton) = Skeleton::of(&RawRequest { body: &request.body, ..*raw }) else { return };
         let hash = self.hash(&skeleton);
-        let is_roomy = self.kept.read().unwrap_or_else(PoisonError::into_inner).bytes < self.room / 2;
-        if !is_roomy && !self.came_before(hash) {
+        if !self.blind.get_or_init(|| rules.are_blind_to_guids()) || !self.came_before(hash) {
             return;
         }
-        let Some(pattern) = Pattern::of(&skeleton, raw, request, reading, rules).map(Box::new) else { return };
+        let Some(pattern) = Pattern::of(&skeleton, request, reading, rules).map(Box::new) else { return };
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + pattern.bytes() > self.room {
             *kept = Kept::default();
@@ -114,7 +110,7 @@ impl ReadingCache {
     fn came_before(&self, hash: u64) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.is_empty() {
-            seen.resize(SEEN, 0);
+            *seen = vec![0; SEEN].into();
         }
         let (place, mark) = (hash as usize % SEEN, (hash >> 32) as u32);
         std::mem::replace(&mut seen[place], mark) == mark
@@ -123,71 +119,36 @@ impl ReadingCache {
 
 impl Pattern {
     /// The pattern of a skeleton, if it has one that tells all.
-    fn of(
-        skeleton: &Skeleton<'_>,
-        raw: &RawRequest<'_>,
-        request: &Taped<Request>,
-        reading: &Reading,
-        rules: &Rules,
-    ) -> Option<Self> {
-        // Where secrets were taken out, it is another request.
-        let changed = request.target != raw.target || request.body != raw.body || request.method != raw.method;
-        // A GUID that is no id where it stands, as in the name of a member, is a part of what is compared.
-        if changed || reading.occurrences != Some(skeleton.occurrences) {
+    fn of(skeleton: &Skeleton<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) -> Option<Self> {
+        // A GUID that is no id where it stands is a part of what is compared.
+        if reading.occurrences != Some(skeleton.occurrences) {
             return None;
         }
         let number = |token: &Token| skeleton.guids.iter().position(|guid| Id::Guid(guid.value) == token.id);
         let tokens: Box<[usize]> = reading.tokens().iter().map(number).collect::<Option<_>>()?;
-        let varying = &reading.varying;
-        let fixed = varying.iter().all(|one| guid::tokens(&one.literal).next().is_none());
+        let fixed = reading.varying.iter().all(|one| guid::tokens(&one.literal).next().is_none());
         if tokens.len() != skeleton.guids.len() || !fixed {
             return None;
         }
-        let times = skeleton.times.iter().map(|time| Time::of(time, skeleton, varying)).collect::<Option<_>>()?;
-        let pattern = Self { skeleton: (*skeleton.text).into(), reading: reading.clone(), tokens, times };
-        // The way of all that follow must lead this one to where it is.
-        let leads_here = reading.is_told_by_varying(rules) && pattern.fill(skeleton, rules).as_ref() == Some(reading);
+        let outline = Outline::of(request, &skeleton.texts, reading, rules)?;
+        let pattern = Self { skeleton: (*skeleton.text).into(), reading: reading.clone(), tokens, outline };
+        let leads_here = pattern.fill(skeleton, &request.body, rules).as_ref() == Some(reading);
         leads_here.then_some(pattern)
     }
 
     /// About how much memory it takes.
     fn bytes(&self) -> usize {
-        let parts = self.tokens.len() + self.times.len() + self.reading.varying.len();
-        self.skeleton.len() + BESIDES + EACH * parts
+        self.skeleton.len() + self.outline.bytes() + BESIDES + EACH * (self.tokens.len() + self.reading.varying.len())
     }
 
-    /// The reading of the request with this skeleton.
-    fn fill(&self, skeleton: &Skeleton<'_>, rules: &Rules) -> Option<Reading> {
+    /// The reading of the request with this skeleton and this body.
+    fn fill(&self, skeleton: &Skeleton<'_>, body: &[u8], rules: &Rules) -> Option<Reading> {
+        let (keys, varying) = self.outline.keys(&skeleton.texts, body, &self.reading, rules)?;
         let token = |number: &usize| {
             let guid = &skeleton.guids[*number];
             Token { id: Id::Guid(guid.value), spelled: Written::of(guid.spelled) }
         };
-        let mut varying = self.reading.varying.clone();
-        for (time, said) in self.times.iter().zip(&skeleton.times) {
-            match time {
-                Time::Same(text) if **text == **said => {}
-                Time::Same(_) => return None,
-                Time::Varying(number) => {
-                    let literal = &mut varying[*number].literal;
-                    if literal[1..literal.len() - 1] != **said {
-                        *literal = ["\"", said, "\""].concat();
-                    }
-                }
-            }
-        }
-        Some(self.reading.with(self.tokens.iter().map(token).collect(), varying, rules))
-    }
-}
-
-impl Time {
-    /// What a time of a skeleton must be; `None` where it stands at several places.
-    fn of(time: &str, skeleton: &Skeleton<'_>, varying: &[Varying]) -> Option<Self> {
-        let is_it = |one: &Varying| one.literal.strip_prefix('"').and_then(|one| one.strip_suffix('"')) == Some(time);
-        let once = skeleton.times.iter().filter(|other| **other == time).count() == 1;
-        match varying.iter().position(is_it) {
-            Some(number) => once.then_some(Self::Varying(number)),
-            None => Some(Self::Same(time.into())),
-        }
+        Some(self.reading.with(self.tokens.iter().map(token).collect(), keys, varying))
     }
 }
 
@@ -224,16 +185,21 @@ mod tests {
         (request, reading)
     }
 
-    /// What a request that comes after another one is recalled as.
-    fn recalled(one: &RawRequest<'_>, other: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
+    /// What is known when a request came twice.
+    fn after(one: &RawRequest<'_>, rules: &Rules) -> ReadingCache {
         let cache = ReadingCache::default();
         let (request, reading) = read(one, rules);
-        cache.keep(one, &request, &reading, rules);
-        cache.recall(other, rules)
+        (0..2).for_each(|_| cache.keep(one, &request, &reading, rules));
+        cache
+    }
+
+    /// What a request is recalled as that comes after another one came twice.
+    fn recalled(one: &RawRequest<'_>, other: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
+        after(one, rules).recall(other, rules)
     }
 
     #[test]
-    fn when_half_of_the_room_is_taken_only_what_comes_again_is_kept() {
+    fn what_comes_again_is_kept_until_there_is_no_room() {
         let rules = rules();
         let bodies = ["a", "b", "c"].map(|name| format!(r#"{{"{name}":1}}"#));
         let [a, b, c] = [0, 1, 2].map(|at| raw("/beta/x/userStatuses", &bodies[at]));
@@ -243,11 +209,12 @@ mod tests {
             [a, b, c].map(|one| u8::from(cache.recall(&one, &rules).is_some()))
         };
         let one = ReadingCache::default();
-        keep(&one, &a);
+        assert_eq!([&a, &b, &a].map(|asked| keep(&one, asked)), [[0, 0, 0], [0, 0, 0], [1, 0, 0]]);
         let size = one.kept.read().unwrap().bytes;
         let cache = ReadingCache::of(2 * size);
-        let kept = [&a, &b, &b, &c, &c].map(|one| keep(&cache, one));
-        assert_eq!(kept, [[1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 1]], "all is forgotten for the last one");
+        let kept = [&a, &a, &b, &b, &c, &c].map(|one| keep(&cache, one));
+        let all = [[0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 1]];
+        assert_eq!(kept, all, "all is forgotten for the last one");
     }
 
     fn post(id: &str, user: &str, at: &str, due: &str) -> (String, String) {
@@ -258,15 +225,27 @@ mod tests {
     }
 
     #[test]
-    fn the_same_with_other_guids_and_times_that_may_vary_is_recalled() {
+    fn the_same_with_other_guids_and_texts_is_recalled() {
         let (now, later) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:17.7769392-08:00");
         let (target, body) = post(A, B, now, "2027-01-01T00:00:00Z");
         for (id, user, at, due, known) in [
             (X, Y, now, "2027-01-01T00:00:00Z", true),
             (X, A, later, "2027-01-01T00:00:00Z", true),
             (&X.to_uppercase(), Y, later, "2027-01-01T00:00:00Z", true),
+            (X, Y, later, "2027-01-01T00:00:01Z", true),
+            (X, Y, "today", "J. Doe <j.doe@contoso.com>, 10 % (é): 'x' & https://h/a?b=c", true),
+            (X, Y, "\u{1f600}", "2027-01-01T00:00:00Z", true),
+            (X, Y, now, &"long ".repeat(300), true),
+            (X, Y, now, &format!("x{X}"), true),
+            (X, Y, "REDACTED", "password", true),
             (X, X, later, "2027-01-01T00:00:00Z", false),
-            (X, Y, later, "2027-01-01T00:00:01Z", false),
+            (X, Y, now, "", false),
+            (X, Y, now, &format!("of {X}"), false),
+            (X, Y, now, "a\\u0020b", false),
+            (X, Y, now, "a\nb", false),
+            (X, Y, "sig=0123456789012345678901", "2027-01-01T00:00:00Z", false),
+            (X, Y, now, "/users/someone/x", false),
+            (X, Y, now, &"longer ".repeat(300), false),
         ] {
             let (other_target, other_body) = post(id, user, at, due);
             let other = raw(&other_target, &other_body);
@@ -275,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Pairs in which more differs than GUIDs and times, or what differs means more than that.
+    /// Pairs in which more differs than GUIDs and texts, or what differs means more than that.
     #[test]
     fn what_only_looks_alike_is_read_anew() {
         let now = "2026-01-01T00:00:00Z";
@@ -287,23 +266,90 @@ mod tests {
             (r#"{"/<1>":1}"#.to_owned(), r#"{"/<2>":1}"#.to_owned()),
             (r#"{"<1>":1,"b":2}"#.to_owned(), r#"{"<2>":1,"b":2}"#.to_owned()),
             (r#"{"a":"<1>","a":"x"}"#.to_owned(), r#"{"a":"<2>","a":"x"}"#.to_owned()),
+            (r#"{"a":"x","a":"y"}"#.to_owned(), r#"{"a":"x","a":"z"}"#.to_owned()),
             (
                 r#"{"n":{"$serde_json::private::Number":"<1>"}}"#.to_owned(),
                 r#"{"n":{"$serde_json::private::Number":"<2>"}}"#.to_owned(),
+            ),
+            (
+                r#"{"n":{"$serde_json::private::Number":"1"}}"#.to_owned(),
+                r#"{"n":{"$serde_json::private::Number":"x"}}"#.to_owned(),
             ),
             (at(now, &format!(",{many}")), at("2026-01-01T00:00:00.000Z", &format!(",{many}"))),
             (
                 format!(r#"{{"lastReportedDateTime":{{"10":"{now}","2":"2026-01-01T00:00:01Z"}}}}"#),
                 r#"{"lastReportedDateTime":{"10":"2026-01-01T00:00:02Z","2":"2026-01-01T00:00:03Z"}}"#.to_owned(),
             ),
+            (r#"plain "x" text"#.to_owned(), r#"plain "y" text"#.to_owned()),
+            (r#"["x" "y"]"#.to_owned(), r#"["x" "z"]"#.to_owned()),
+            (r#"["<password a","x","b>c<d"]"#.to_owned(), r#"["<password a","y","b>c<d"]"#.to_owned()),
+            (r#"["<password a","x","b>c<d"]"#.to_owned(), r#"["<password a",">","b>c<d"]"#.to_owned()),
+            (
+                r#"["x","; name=pwd"\n\n]"#.replace("\\n", "\n"),
+                r#"["content-disposition:","; name=pwd"\n\n]"#.replace("\\n", "\n"),
+            ),
+            (r#"{"id":""}"#.to_owned(), r#"{"id":"y"}"#.to_owned()),
         ] {
             let [one, other] = [one, other].map(|body| body.replace("<1>", A).replace("<2>", B));
             let (one, other) = (raw("/beta/x/userStatuses", &one), raw("/beta/x/userStatuses", &other));
             let recalled = recalled(&one, &other, &rules());
             assert!(recalled.is_none_or(|recalled| recalled == read(&other, &rules()).1), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_form_is_read_anew() {
         let form = RawRequest { content_type: b"application/x-www-form-urlencoded", ..raw("/a", "x=1") };
         assert_eq!(recalled(&form, &form, &rules()), None);
+    }
+
+    /// Texts that are more than texts, wherever they stand.
+    fn odd_texts() -> Vec<String> {
+        let jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjMifQ.c2lnbmF0dXJl";
+        let texts = [
+            jwt,
+            "Bearer EwBwA8l6BAAUbDba3x2OMJElkF7gJ4z",
+            "https://h/x?sig=0123456789012345678901",
+            "client_secret=x",
+            "AccountKey=0123456789",
+            "https://user:hunter2@example.com/x",
+            "abc8Q~xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "AKIAABCDEFGH12345678",
+            "xoxb-123456789012-abc",
+            "123456-234567-345678-456789-567890-678901-789012-890123",
+            "ABCD-EF12-3456-GHIJ-KLMN-7890",
+            "-----BEGIN PRIVATE KEY-----",
+            "<password>x</password>",
+            "&lt;password&gt;x&lt;/password&gt;",
+            "<key>password</key><string>x</string>",
+            "deviceConfigurations('x')",
+            "users/someone",
+            "users(%27x%27)",
+            "<2>",
+            "see <2>, there",
+            "<2>_<3>",
+            "",
+            "\\u0041",
+            "\\\"",
+            "\"",
+            "\u{1}",
+            "\t",
+        ];
+        texts.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn a_text_that_is_more_is_never_taken_for_one() {
+        for (place, text) in ["a", "lastReportedDateTime", "userId"].into_iter().flat_map(|place| {
+            let texts = odd_texts().into_iter().map(|text| text.replace("<2>", B).replace("<3>", Y));
+            texts.map(move |text| (place, text))
+        }) {
+            let body = |text: &str| format!(r#"{{"x":"y","{place}":"{text}","id":"{A}"}}"#);
+            let (one, other) = (body("text"), body(&text));
+            let target = format!("/beta/x/{X}/userStatuses");
+            let (one, other) = (raw(&target, &one), raw(&target, &other));
+            assert_eq!(recalled(&one, &other, &rules()), None, "{other:?}");
+        }
     }
 
     #[test]
@@ -313,15 +359,36 @@ mod tests {
         let secret = body.replace("due", "client_secret");
         assert_eq!(recalled(&raw(&target, &secret), &raw(&target, &secret), &rules()), None);
         let changes = Changes { members: vec![A.to_owned()], ..Changes::default() };
+        let ticket = Changes { rules: vec![("ticket".into(), "TICKET-[0-9]+".into())], ..Changes::default() };
+        let people = IdPlaces { people: true, ..IdPlaces::default() };
         for sharp in [
             Rules::new(vec![Rule::of(Route::parse("POST /**/0*").unwrap())], IdPlaces::default()),
+            Rules::new(vec![], people),
             rules().with_secrets(Secrets::new(&changes).unwrap()),
+            rules().with_secrets(Secrets::new(&ticket).unwrap()),
         ] {
             assert_eq!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp), None);
         }
     }
 
-    /// Texts with GUIDs as `<1>` and times as `<t>`.
+    #[test]
+    fn a_place_of_secrets_is_one_whatever_stood_there() {
+        let changes = Changes { members: vec!["nick".to_owned()], ..Changes::default() };
+        let rules = rules().with_secrets(Secrets::new(&changes).unwrap());
+        let now = "2026-01-01T00:00:00Z";
+        for (one, other, known) in
+            [("REDACTED", "x", false), ("REDACTED", now, false), ("", "x", false), ("REDACTED", "REDACTED", true)]
+        {
+            for name in ["nick", "client_secret"] {
+                let body = |text: &str| format!(r#"{{"at":"x","{name}":"{text}"}}"#);
+                let (one, other) = (body(one), body(other));
+                let recalled = recalled(&raw("/beta/x", &one), &raw("/beta/x", &other), &rules);
+                assert_eq!(recalled.is_some(), known, "{one} {other}");
+            }
+        }
+    }
+
+    /// Texts with GUIDs as `<1>`, times as `<t>`, and `<a>` to `<d>`, which may be anything.
     fn texts() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             3 => (1..4).prop_map(|n| format!("<{n}>")),
@@ -329,7 +396,21 @@ mod tests {
             1 => "[a-zA-Z0-9_/'():.%?,{}\\-]{0,4}",
             1 => prop::sample::select(vec!["users/", "x='", "/", "2026-01-01T00", "://", "\\u0027", "é", "19:a@thread", "REDACTED", "sig="]).prop_map(str::to_owned),
         ];
-        prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+        prop_oneof![
+            1 => prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat()),
+            1 => prop::sample::select(vec!["<a>", "<b>", "<c>", "<d>", "<t>"]).prop_map(str::to_owned),
+        ]
+    }
+
+    /// What may be anything: most often what people are called.
+    fn anything() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "[A-Z][a-zéß]{1,8}[ .,'_-][A-Z][a-z]{1,8}( \\(IT\\)|@contoso\\.com)?",
+            2 => prop::sample::select(odd_texts()),
+            1 => "\\PC{0,8}",
+            1 => ".{0,8}",
+            1 => texts(),
+        ]
     }
 
     fn requests() -> impl Strategy<Value = (String, String)> {
@@ -345,37 +426,58 @@ mod tests {
             "10",
             "2",
             "x",
+            "password",
+            "userPrincipalName",
+            "b",
+            "c",
         ]);
-        let member = (name, texts()).prop_map(|(name, text)| format!("\"{name}\":\"{text}\""));
-        let members = (prop::collection::vec(member, 0..5), 0..3).prop_map(|(members, kind)| match kind {
-            0 => format!("{{\"value\":[{{{}}},\"<2>\"]}}", members.join(",")),
-            _ => format!("{{{}}}", members.join(",")),
-        });
+        let value = prop_oneof![
+            6 => texts().prop_map(|text| format!("\"{text}\"")),
+            1 => (texts(), texts()).prop_map(|(one, other)| format!("[\"{one}\",7,{{\"at\":\"{other}\"}}]")),
+        ];
+        let member = (name, value).prop_map(|(name, value)| format!("\"{name}\": {value}"));
+        let comma = prop::sample::select(vec![",", ",\n\n", " ,"]);
+        let members =
+            (prop::collection::vec(member, 0..6), comma, 0..3).prop_map(|(members, comma, kind)| match kind {
+                0 => format!("{{\"value\":[{{{}}},\"<2>\"]}}", members.join(comma)),
+                _ => format!("{{{}}}", members.join(comma)),
+            });
         let body = prop_oneof![4 => members, 1 => texts()];
         let segment = prop_oneof![texts(), Just("<1>".to_owned()), Just("deviceConfigurations".to_owned())];
         (prop::collection::vec(segment, 1..4), body)
             .prop_map(|(segments, body)| (format!("/beta/{}", segments.join("/")), body))
     }
 
-    fn filled(text: &str, guids: [&str; 3], time: &str) -> String {
-        let text = text.replace("<1>", guids[0]).replace("<2>", guids[1]).replace("<3>", guids[2]);
-        text.replace("<t>", time)
+    /// The text with these in its places, in the target what stands for anything left as it is.
+    fn filled((target, body): &(String, String), guids: [&str; 3], time: &str, any: &[String; 4]) -> [String; 2] {
+        let fill = |text: &str| {
+            let text = text.replace("<1>", guids[0]).replace("<2>", guids[1]).replace("<3>", guids[2]);
+            text.replace("<t>", time)
+        };
+        let places = ["<a>", "<b>", "<c>", "<d>"].into_iter().zip(any);
+        [fill(target), fill(&places.fold(body.clone(), |body, (place, text)| body.replace(place, text)))]
     }
 
     proptest! {
         #[test]
         fn what_is_recalled_is_what_would_be_read(
-            (target, body) in requests(),
+            request in requests(),
             ids in prop::array::uniform3("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-F]{8}-1234-5678-9ABC-[0-9A-F]{12}"),
             time in "2026-0[1-9]-0[1-9]T00:00:00(\\.[0-9]{1,7})?(Z|\\+08:00)",
+            before in prop::array::uniform4(anything()),
+            others in prop::array::uniform4(anything()),
         ) {
-            let fill = |text: &str| filled(text, [A, B, X], "2026-01-01T00:00:00Z");
-            let (target_before, body_before) = (fill(&target), fill(&body));
+            let [target, body] = filled(&request, [A, B, X], "2026-01-01T00:00:00Z", &before);
+            let cache = after(&raw(&target, &body), &rules());
             let ids = [ids[0].as_str(), ids[1].as_str(), ids[2].as_str()];
-            let (target, body) = (filled(&target, ids, &time), filled(&body, ids, &time));
-            let now = raw(&target, &body);
-            if let Some(recalled) = recalled(&raw(&target_before, &body_before), &now, &rules()) {
-                prop_assert_eq!(recalled, read(&now, &rules()).1);
+            let one = [&before[0], &before[1], &others[2], &before[3]].map(String::clone);
+            let turned = [&others[0], &others[1], &before[0], &others[3]].map(String::clone);
+            for any in [one, turned, others] {
+                let [target, body] = filled(&request, ids, &time, &any);
+                let now = raw(&target, &body);
+                if let Some(recalled) = cache.recall(&now, &rules()) {
+                    prop_assert_eq!(recalled, read(&now, &rules()).1);
+                }
             }
         }
     }

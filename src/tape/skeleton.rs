@@ -1,4 +1,4 @@
-//! What a request is but for its GUIDs, and for its times: these may be others in the next of its kind.
+//! What a request is but for its GUIDs, and for the texts in its body: these may be others in the next of its kind.
 
 use super::body;
 use super::exchange::Request;
@@ -12,9 +12,9 @@ const LARGEST: usize = 16 * 1024;
 /// How many GUIDs a request may have.
 const GUIDS: usize = 16;
 
-/// What stands in a skeleton for a GUID, whose number follows, for a time, and between parts. None of them is in a text.
+/// What stands in a skeleton for a GUID, whose number follows, for a text, and between parts. None of them is in a text.
 const GUID: u8 = 0xff;
-const TIME: u8 = 0xfe;
+const TEXT: u8 = 0xfe;
 const END: u8 = 0xfd;
 
 /// A request as it comes, before it goes down the road to tape.
@@ -53,7 +53,8 @@ pub(super) struct Skeleton<'a> {
     pub(super) guids: SmallVec<[Spelled<'a>; 4]>,
     /// How often one stands in it.
     pub(super) occurrences: usize,
-    pub(super) times: SmallVec<[&'a str; 4]>,
+    /// The texts that are left out: values of the body between two quotes, without GUIDs and none of them empty.
+    pub(super) texts: SmallVec<[&'a str; 8]>,
 }
 
 /// A GUID and how it is spelled wherever it stands.
@@ -79,28 +80,54 @@ impl<'a> Skeleton<'a> {
         let heads = [raw.method.as_bytes(), raw.host.as_bytes(), raw.content_type];
         let length = heads.iter().map(|head| head.len()).sum::<usize>() + raw.target.len() + body.len() + 8;
         let text = Vec::with_capacity(length);
-        let mut skeleton = Self { text, guids: SmallVec::new(), occurrences: 0, times: SmallVec::new() };
+        let mut skeleton = Self { text, guids: SmallVec::new(), occurrences: 0, texts: SmallVec::new() };
         for head in heads {
             skeleton.text.extend_from_slice(head);
             skeleton.text.push(END);
         }
-        skeleton.add(raw.target, false)?;
+        skeleton.add(raw.target)?;
         skeleton.text.push(END);
         // How a larger body is compared may hang on its length.
-        skeleton.add(body, body.len() < body::SMALL)?;
+        if body.len() < body::SMALL { skeleton.add_body(body) } else { skeleton.add(body) }?;
         Some(skeleton)
     }
 
-    fn add(&mut self, text: &'a str, with_times: bool) -> Option<()> {
+    /// Adds a text with its GUIDs left out.
+    fn add(&mut self, text: &'a str) -> Option<()> {
         let mut from = 0;
         for (range, value) in guid::tokens(text) {
-            self.add_between(&text[from..range.start], with_times);
+            self.text.extend_from_slice(&text.as_bytes()[from..range.start]);
             self.occurrences += 1;
             from = range.end;
             let number = self.number(&text[range.clone()], value)?;
             stands_apart(text.as_bytes(), &range).then(|| self.text.extend_from_slice(&[GUID, number]))?;
         }
-        self.add_between(&text[from..], with_times);
+        self.text.extend_from_slice(&text.as_bytes()[from..]);
+        Some(())
+    }
+
+    /// Adds a body with its texts left out, or their GUIDs where they have some. As nothing is escaped in it, texts are
+    /// between every two quotes; one that names a member stays.
+    fn add_body(&mut self, body: &'a str) -> Option<()> {
+        let bytes = body.as_bytes();
+        let mut quotes = quotes(bytes);
+        let mut from = 0;
+        while let Some(open) = quotes.next() {
+            let close = quotes.next()?;
+            let text = &body[open + 1..close];
+            if text.is_empty() || is_name(&bytes[close + 1..]) {
+                continue;
+            }
+            self.text.extend_from_slice(&bytes[from..=open]);
+            from = close;
+            if guid::tokens(text).next().is_some() {
+                self.add(text)?;
+            } else {
+                self.text.push(TEXT);
+                self.texts.push(text);
+            }
+        }
+        self.text.extend_from_slice(&bytes[from..]);
         Some(())
     }
 
@@ -113,45 +140,34 @@ impl<'a> Skeleton<'a> {
         let alike = number < GUIDS && self.guids[number].spelled == spelled;
         u8::try_from(number).ok().filter(|_| alike)
     }
+}
 
-    fn add_between(&mut self, text: &'a str, with_times: bool) {
-        let mut from = 0;
-        let days = memchr::memchr_iter(b'T', text.as_bytes()).filter(|_| with_times);
-        for at in days {
-            if let Some(time) = at.checked_sub(10).filter(|start| *start > from).and_then(|start| time(text, start)) {
-                self.text.extend_from_slice(&text.as_bytes()[from..time.start]);
-                self.text.push(TIME);
-                from = time.end;
-                self.times.push(&text[time]);
-            }
+/// Where quotes stand. They are near one another, so each eight bytes are looked at at once.
+fn quotes(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    const EACH: u64 = u64::MAX / 0xff;
+    let (mut next, mut found) = (0, 0_u64);
+    std::iter::from_fn(move || {
+        while found == 0 {
+            let rest = bytes.get(next..).filter(|rest| !rest.is_empty())?;
+            let eight = rest.first_chunk().copied().unwrap_or_else(|| {
+                let mut last = [0; 8];
+                last[..rest.len()].copy_from_slice(rest);
+                last
+            });
+            // A byte that is a quote is 0 then, and its highest bit alone is set in what is found.
+            let others = u64::from_le_bytes(eight) ^ (EACH * u64::from(b'"'));
+            found = !(((others & (EACH * 0x7f)) + EACH * 0x7f) | others | (EACH * 0x7f));
+            next += 8;
         }
-        self.text.extend_from_slice(&text.as_bytes()[from..]);
-    }
+        let at = next - 8 + found.trailing_zeros() as usize / 8;
+        found &= found - 1;
+        Some(at)
+    })
 }
 
-/// Where the time ends that begins here, if all that stands between two quotes is one, as in `"2017-01-01T00:00:17Z"`
-/// (RFC 3339 section 5.6): nothing longer, in which a secret could be hidden.
-fn time(text: &str, start: usize) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
-    let end = start + memchr::memchr(b'"', &bytes[start..])?;
-    let (whole, rest) = bytes[start..end].split_at_checked("2017-01-01T00:00:17".len())?;
-    let fraction = rest.strip_prefix(b".").unwrap_or(rest);
-    let digits =
-        if fraction.len() == rest.len() { 0 } else { fraction.iter().take_while(|b| b.is_ascii_digit()).count() };
-    let zone = &fraction[digits..];
-    let is_zone = match zone {
-        b"" | b"Z" => true,
-        [b'+' | b'-', clock @ ..] => is_like(clock, b"00:00"),
-        _ => false,
-    };
-    let is_time = is_like(whole, b"0000-00-00T00:00:00") && digits <= 9 && is_zone && bytes[start - 1] == b'"';
-    is_time.then_some(start..end)
-}
-
-/// Whether a text has a digit wherever a model has one, and is the model everywhere else.
-fn is_like(text: &[u8], model: &[u8]) -> bool {
-    let alike = |(byte, model): (&u8, &u8)| if *model == b'0' { byte.is_ascii_digit() } else { byte == model };
-    text.len() == model.len() && text.iter().zip(model).all(alike)
+/// Whether a text is the name of a member, behind which this stands.
+fn is_name(behind: &[u8]) -> bool {
+    behind.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
 /// Whether nothing before or behind a GUID can make it a part of something else, such as a secret.
@@ -159,4 +175,17 @@ fn stands_apart(text: &[u8], guid: &Range<usize>) -> bool {
     let before = guid.start.checked_sub(1).map(|at| text[at]);
     let after = text.get(guid.end);
     before.is_none_or(|byte| b"\"/'(_".contains(&byte)) && after.is_none_or(|byte| b"\"/')_".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_quote_is_found(bytes in prop::collection::vec(prop_oneof![Just(b'"'), any::<u8>(), Just(b'\xa2'), Just(b'#'), Just(b'!')], 0..40)) {
+            prop_assert!(quotes(&bytes).eq(memchr::memchr_iter(b'"', &bytes)));
+        }
+    }
 }
