@@ -84,6 +84,18 @@ impl Ids {
         Ok(())
     }
 
+    /// The name and the number of the next row, if it goes on as those before.
+    pub(super) fn next(&self) -> Option<(&str, u32)> {
+        let run = self.runs.last()?;
+        let rows = u32::try_from(self.len()).ok()?.checked_sub(run.row)?;
+        Some((&run.name, run.number.checked_add(rows)?))
+    }
+
+    /// Adds the next row, which has [this name and number](Self::next), and tells whether its value, a GUID, is new.
+    pub(super) fn push_next(&mut self, guid: &str) -> bool {
+        self.values.add(guid).is_ok()
+    }
+
     /// Makes a table ready that has all its rows.
     pub(super) fn settle(&mut self) {
         self.values.shrink();
@@ -159,12 +171,27 @@ impl Ids {
         self.values.is_upper(row)
     }
 
+    /// Whether all are GUIDs in one case.
+    pub(super) fn are_guids(&self) -> bool {
+        self.values.plain_texts().next().is_none()
+    }
+
+    /// Whether a row's value is a GUID that reads otherwise in the other case.
+    pub(super) fn is_lettered(&self, row: Row) -> bool {
+        let digits = self.values.bits[row as usize].to_le_bytes();
+        self.is_upper(row).is_some() && digits.iter().any(|pair| pair & 0xf > 9 || pair >> 4 > 9)
+    }
+
     /// The row of a name.
     #[must_use]
     pub fn row(&self, placeholder: &Placeholder) -> Option<Row> {
-        let Placeholder { name, number } = placeholder;
-        let after = self.runs.partition_point(|run| (&run.name, run.number) <= (name, *number));
-        let run = self.runs[..after].last().filter(|run| run.name == *name)?;
+        self.row_of(&placeholder.name, placeholder.number)
+    }
+
+    /// The row of a name by its parts.
+    pub(super) fn row_of(&self, name: &str, number: u32) -> Option<Row> {
+        let after = self.runs.partition_point(|run| (run.name.as_str(), run.number) <= (name, number));
+        let run = self.runs[..after].last().filter(|run| run.name == name)?;
         let row = run.row.checked_add(number - run.number)?;
         let end = self.runs.get(after).map_or(self.len(), |next| next.row as usize);
         ((row as usize) < end).then_some(row)

@@ -67,6 +67,11 @@ impl Statements {
         self.names.contains(name)
     }
 
+    /// How many members have something stated of them, by name.
+    pub(super) fn names(&self) -> usize {
+        self.names.len()
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.facts.is_empty()
