@@ -192,6 +192,9 @@ impl Piece {
     }
 }
 
+/// Takes what came of an exchange, and its text.
+type Adding<'a, R> = dyn FnMut(R, &[u8]) -> Result<(), Stop> + 'a;
+
 /// The exchanges of a large cassette, read piece by piece.
 struct Exchanges<'a> {
     path: &'a Path,
@@ -224,7 +227,7 @@ impl<'a> Exchanges<'a> {
     fn all<R: Send, F: FnMut(usize, &[u8]) -> Result<R, Stop> + Send>(
         mut self,
         worker: impl Fn() -> F,
-        add: &mut dyn FnMut(R, &[u8]) -> Result<(), Stop>,
+        add: &mut Adding<'_, R>,
     ) -> Result<Option<Digests>, Fault> {
         let mut number = 1;
         let next = || {

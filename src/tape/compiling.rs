@@ -9,7 +9,7 @@ use super::ids::{self, Row};
 use super::index::{COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
 use super::matching::{Key, Rules};
 use super::mint::Mint;
-use super::played::{self, Exchanges, Played};
+use super::played::{Exchanges, Played};
 use super::preparing::{Ground, Prepared, Preparer, Ready};
 use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
@@ -145,8 +145,8 @@ impl Compiler {
         Ok(())
     }
 
-    fn add_known(&mut self, known: Known, packed: &mut Vec<u8>) {
-        let (number, form) = (self.number(), &*known.form);
+    fn add_known(&mut self, mut known: Known, packed: &mut Vec<u8>) {
+        let (number, form) = (self.number(), Arc::clone(&known.form));
         let rows = |numbers| known.rows(numbers).collect::<SmallVec<[Row; 8]>>();
         let (exact, shown) = (rows(&form.filling), rows(&form.shown));
         let loose = &exact[..form.compared];
@@ -155,7 +155,7 @@ impl Compiler {
         self.loose.add(known.loose, loose);
         self.note_shared(loose, &shown);
         let is_compared = self.file(&form.address, number);
-        played::with_sum(packed, |packed| known.write(is_compared, packed));
+        known.pack(is_compared, packed);
         echo::note(&mut self.learnt, &form.stated, known.states, number);
         self.traits.push(form.traits);
     }

@@ -9,6 +9,7 @@ use super::echo::{self, Stated};
 use super::ids::{Ids, Row};
 use super::matching::{Key, part};
 use super::pattern::{Filling, Pattern, number, stood_for};
+use super::played;
 use super::preparing::Ground;
 use super::statements::Statements;
 use super::template::Template;
@@ -26,6 +27,26 @@ pub(super) struct Layout {
     pub(super) text: String,
     /// Each with where the text is that stands before it.
     pub(super) parts: Vec<(Range<usize>, Spot)>,
+}
+
+impl Layout {
+    /// What stands between the texts that are the same; none where these are others.
+    fn split<'t>(&self, text: &'t [u8]) -> Option<SmallVec<[&'t [u8]; 24]>> {
+        let (mut parts, mut rest) = (SmallVec::new(), text);
+        for (before, spot) in &self.parts {
+            rest = rest.strip_prefix(&self.text.as_bytes()[before.clone()])?;
+            let length = match spot {
+                Spot::Text(_) => memchr::memchr(b'"', rest)?,
+                Spot::Row(_) | Spot::Took => rest.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+            };
+            let (part, after) = rest.split_at(length);
+            parts.push(part);
+            rest = after;
+        }
+        let end = self.parts.last().map_or(0, |(before, _)| before.end);
+        let is_end = *rest == self.text.as_bytes()[end..] && text.len() <= 2 * cutting::LARGEST;
+        is_end.then_some(parts)
+    }
 }
 
 /// What stands there, by its number: in two places with one number is the same.
@@ -139,61 +160,61 @@ pub struct Known {
     pub(super) loose: Key,
     pub(super) exact: Key,
     pub(super) states: Vec<Key>,
-    pub(super) marks: Vec<u32>,
+    /// What it is packed to, and where in that the marks are by which a miss compares it.
     pub(super) packed: Vec<u8>,
+    marks: Range<usize>,
 }
 
 impl Form {
     /// What stands in an exchange, where it is one of this form.
     pub(super) fn fits<'t>(&self, text: &'t [u8], ground: &Ground) -> Option<Filling<'t>> {
-        let (mut filling, mut rest) = (Filling::default(), text);
-        for (before, spot) in &self.layout.parts {
-            rest = rest.strip_prefix(&self.layout.text.as_bytes()[before.clone()])?;
-            rest = match spot {
-                Spot::Text(number) => self.text(*number, rest, &mut filling, ground)?,
-                Spot::Row(number) => self.row(*number, rest, &mut filling, &ground.ids)?,
+        // Most that are of another form are told by what is the same in all of this one.
+        let parts = self.layout.split(text)?;
+        let mut filling = Filling::default();
+        for ((_, spot), part) in self.layout.parts.iter().zip(parts) {
+            let fits = match spot {
+                Spot::Text(number) => self.text(*number, part, &mut filling, ground),
+                Spot::Row(number) => self.row(*number, part, &mut filling, &ground.ids),
                 Spot::Took => {
-                    let (digits, rest) = digits(rest);
-                    filling.took = digits.parse().ok().filter(|_| digits.len() == 1 || !digits.starts_with('0'))?;
-                    rest
+                    let took = digits(part).filter(|took| took.len() == 1 || !took.starts_with('0'));
+                    took.and_then(|took| took.parse().ok()).map(|took| filling.took = took).is_some()
                 }
             };
+            if !fits {
+                return None;
+            }
         }
-        let end = self.layout.parts.last().map_or(0, |(before, _)| before.end);
-        let is_end = rest == &self.layout.text.as_bytes()[end..] && text.len() <= 2 * cutting::LARGEST;
         let texts = &filling.texts;
         let is_apart = |one: &u16| {
             let one = usize::from(*one);
             texts.iter().enumerate().all(|(number, text)| number == one || *text != texts[one])
         };
-        (is_end && self.apart.iter().all(is_apart)).then_some(filling)
+        self.apart.iter().all(is_apart).then_some(filling)
     }
 
-    /// Takes the text of a number off, where it may be this; what is left.
-    fn text<'t>(&self, number: u16, rest: &'t [u8], filling: &mut Filling<'t>, ground: &Ground) -> Option<&'t [u8]> {
+    /// Notes the text of a number, and tells whether it may be this.
+    fn text<'t>(&self, number: u16, text: &'t [u8], filling: &mut Filling<'t>, ground: &Ground) -> bool {
         let number = usize::from(number);
-        if let Some(text) = filling.texts.get(number) {
-            return rest.strip_prefix(*text);
+        if let Some(known) = filling.texts.get(number) {
+            return *known == text;
         }
-        let (text, rest) = rest.split_at(memchr::memchr(b'"', rest)?);
         filling.texts.push(text);
         let Text { asked, first } = &self.texts[number];
-        let fits = || cutting::is_plain(text) && (!asked || says_nothing(text, ground));
-        (*text == **first || fits()).then_some(rest)
+        *text == **first || (cutting::is_plain(text) && (!asked || says_nothing(text, ground)))
     }
 
-    /// Takes the number of a placeholder off, where it may be this; what is left.
-    fn row<'t>(&self, number: u16, rest: &'t [u8], filling: &mut Filling<'t>, ids: &Ids) -> Option<&'t [u8]> {
-        let Rows { name, upper } = &self.rows[usize::from(number)];
-        let (digits, rest) = digits(rest);
+    /// Notes the row of a number by the number of a placeholder, and tells whether it may be this.
+    fn row<'t>(&self, number: u16, part: &'t [u8], filling: &mut Filling<'t>, ids: &Ids) -> bool {
         if let Some(known) = filling.digits.get(usize::from(number)) {
-            return (*known == digits.as_bytes()).then_some(rest);
+            return *known == part;
         }
-        let row = cutting::is_number(digits).then(|| ids.row_of(name, digits.parse().ok()?)).flatten()?;
+        let Rows { name, upper } = &self.rows[usize::from(number)];
+        let digits = digits(part).filter(|digits| cutting::is_number(digits));
+        let Some(row) = digits.and_then(|digits| ids.row_of(name, digits.parse().ok()?)) else { return false };
         let fits = ids.is_upper(row) == Some(*upper) && ids.is_lettered(row) && !filling.rows.contains(&row);
         filling.rows.push(row);
-        filling.digits.push(digits.as_bytes());
-        fits.then_some(rest)
+        filling.digits.push(part);
+        fits
     }
 
     /// What an exchange of this form is made ready to; with marks, if it is among those that a miss compares.
@@ -205,12 +226,16 @@ impl Form {
             pattern.fill(filling, loose, &mut text);
             Key::of_bytes(&text)
         });
-        let mut packed = Vec::with_capacity(form.packed.length() + form.packed.length() / 4);
-        form.packed.fill(filling, loose, &mut packed);
+        let (mut packed, mut marks) = (Vec::with_capacity(form.packed.length() + form.packed.length() / 4), 0..0);
+        played::with_sum(&mut packed, |packed| {
+            let begin = packed.len();
+            form.marks.write(filling, with_marks, packed);
+            marks = begin..packed.len();
+            form.packed.fill(filling, loose, packed);
+        });
         let speak = |row: &Row| ids.recorded(filling.rows[*row as usize]);
         let states = echo::keys_of(&form.stated, speak, |text| told(text, filling).into_owned());
-        let marks = if with_marks { form.marks.of(filling) } else { Vec::new() };
-        Known { form: Arc::clone(form), rows: filling.rows.clone(), loose, exact, states, marks, packed }
+        Known { form: Arc::clone(form), rows: filling.rows.clone(), loose, exact, states, packed, marks }
     }
 
     /// Whether no answer of this form repeats what an earlier request said. Once one may, it is not asked again.
@@ -238,6 +263,13 @@ impl Form {
 }
 
 impl Marks {
+    /// Writes them as they are packed, or that there are none.
+    fn write(&self, filling: &Filling<'_>, with_marks: bool, packed: &mut Vec<u8>) {
+        let marks = if with_marks { self.of(filling) } else { Vec::new() };
+        number(packed, marks.len() as u64);
+        marks.iter().for_each(|mark| number(packed, (*mark).into()));
+    }
+
     fn of(&self, filling: &Filling<'_>) -> Vec<u32> {
         let mut text = Vec::with_capacity(256);
         let mut mark = |(before, number): &(Vec<u8>, u16)| {
@@ -260,12 +292,18 @@ impl Known {
         numbers.iter().map(|number| self.rows[usize::from(*number)])
     }
 
-    /// Writes down what [`super::played::Played::pack`] writes behind its checksum.
-    pub(super) fn write(&self, with_marks: bool, packed: &mut Vec<u8>) {
-        let marks = if with_marks { &*self.marks } else { &[] };
-        number(packed, marks.len() as u64);
-        marks.iter().for_each(|mark| number(packed, (*mark).into()));
-        packed.extend_from_slice(&self.packed);
+    /// What it is packed to, in the stead of what was in `packed`; without marks, where it is not among those that a miss
+    /// compares.
+    pub(super) fn pack(&mut self, with_marks: bool, packed: &mut Vec<u8>) {
+        let has_marks = self.marks.len() > 1;
+        if with_marks || !has_marks {
+            std::mem::swap(packed, &mut self.packed);
+            return;
+        }
+        played::with_sum(packed, |packed| {
+            number(packed, 0);
+            packed.extend_from_slice(&self.packed[self.marks.end..]);
+        });
     }
 }
 
@@ -280,11 +318,9 @@ pub(super) fn says_nothing(text: &[u8], ground: &Ground) -> bool {
     cutting::is_word(text) && (!cutting::may_hide(text) || hides_nothing())
 }
 
-/// The digits that a text begins with, and the rest.
-fn digits(text: &[u8]) -> (&str, &[u8]) {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = text.split_at(count);
-    (std::str::from_utf8(digits).expect("digits are ASCII"), rest)
+/// A text of digits.
+fn digits(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A text of a form, with what stands in this exchange.

@@ -18,7 +18,7 @@ use super::index::Slot;
 use super::leaf::Leaf;
 use super::matching::{self, Applied, Rules, Varying};
 use super::pattern::{DIGITS, MOST_ROWS, Pattern, ROWS, TOOK, stand_in, stood_for, whole};
-use super::played::{self, Played};
+use super::played::Played;
 use super::preparing::{Ground, Prepared, prepared};
 use super::scribe;
 use super::script::Fields;
@@ -319,11 +319,9 @@ pub(super) fn agrees(known: &Known, original: &Prepared, ground: &Ground) -> boo
         varying: varying.clone(),
         request: original.request.clone(),
     };
-    let (mut packed, mut written) = (Vec::new(), Vec::new());
+    let mut packed = Vec::new();
     played.pack(&mut packed);
-    known.write(true, &mut written);
-    packed.ends_with(&written)
-        && packed.len() == written.len() + played::SUM
+    packed == known.packed
         && (known.exact, known.loose, form.address, form.traits)
             == (original.exact, original.loose, original.address, original.traits)
         && known.rows(&form.filling).eq(known.rows(&filling))
@@ -390,8 +388,7 @@ mod tests {
             index.pack(&mut tables).unwrap();
             tables
         });
-        let mut all = all;
-        (tables.map(|tables| [std::mem::take(&mut all), vec![tables]].concat()), known)
+        (tables.map(|tables| all.into_iter().chain([tables]).collect()), known)
     }
 
     /// How many exchanges were known by their forms; what comes of them is what would have come of them without.
@@ -425,69 +422,50 @@ mod tests {
     }
 
     /// An exchange of some kind.
-    fn exchange(
-        kind: usize,
-        [a, b]: [&str; 2],
-        [name, other]: [&str; 2],
-        [time, later]: [&str; 2],
-        took: &str,
-    ) -> String {
-        let said = format!(r#""name":"{name}","n":12,"other":"{other}","lastReportedDateTime":"{time}""#);
-        let shown =
-            format!(r#""id":"{{{{{b}}}}}","name":"{name}","n":12,"other":"{other}","lastReportedDateTime":"{later}""#);
-        let (method, url, body, status, headers, answer) = match kind {
-            0 => (
-                "POST",
-                format!("c/{{{{{a}}}}}/userStatuses"),
-                Some(said),
-                201,
-                Some(format!("/x('{{{{{b}}}}}')")),
-                shown,
-            ),
-            1 => ("GET", format!("c/{{{{{a}}}}}/userStatuses/{{{{{b}}}}}?$top=5"), None, 200, None, shown),
-            2 => (
-                "GET",
-                format!("c/{{{{{a}}}}}/userStatuses"),
-                None,
-                200,
-                None,
-                format!(r#""value":[{{{shown}}},{{"id":"{other}"}}]"#),
-            ),
-            3 => (
-                "PATCH",
-                format!("users('{{{{{b}|upper}}}}')"),
-                Some(format!(r#""userId":"{{{{{a}}}}}","at":"{name}""#)),
-                204,
-                None,
-                String::new(),
-            ),
-            4 => (
-                "PUT",
-                format!("{{{{{b}}}}}"),
-                Some(format!(r#""value":[{{"at":"{time}"}},{{"at":"{later}"}},"{name}"],"id":"{{{{{a}}}}}""#)),
-                200,
-                Some(name.replace(['"', '\\'], "")),
-                format!(r#""id":"{{{{{a}}}}}_{{{{{b}}}}}","at":"{later}","x":"see {{{{{a}}}}}""#),
-            ),
-            _ => (
-                "POST",
-                "b".to_owned(),
-                Some(format!(r#""password":"REDACTED","x":["{name}","{{{{{a}}}}}"]"#)),
-                200,
-                None,
-                format!(r#""x":{{"y":"{name}"}},"z":"{other}{{{{{b}}}}}""#),
-            ),
+    fn exchange(kind: usize, ids: [&str; 2], texts: [&str; 2], times: [&str; 2], took: &str) -> String {
+        let fill = |model: &str| {
+            let [a, b] = ids.map(|id| format!("{{{{{id}}}}}"));
+            let upper = format!("{{{{{}|upper}}}}", ids[1]);
+            let said = r#""name":"<name>","n":12,"other":"<other>","lastReportedDateTime":"<time>""#;
+            let model = model.replace("<said>", said).replace("<shown>", &said.replace("<time>", "<later>"));
+            let model = model.replace("<a>", &a).replace("<b>", &b).replace("<B>", &upper);
+            let model = model.replace("<name>", texts[0]).replace("<other>", texts[1]);
+            model.replace("<time>", times[0]).replace("<later>", times[1])
         };
-        let body = body
-            .map(|body| format!(r#","headers":{{"content-type":"application/json"}},"body":{{"json":{{{body}}}}}"#));
-        let headers = headers.map(|value| format!(r#","headers":{{"location":"{value}"}}"#)).unwrap_or_default();
-        let answer = if answer.is_empty() { String::new() } else { format!(r#","body":{{"json":{{{answer}}}}}"#) };
+        let (method, url, said, status, location, shown) = KINDS[kind];
+        let body = |body: &str| if body.is_empty() { String::new() } else { format!(r#","body":{{"json":{body}}}"#) };
         let took = if took.is_empty() { String::new() } else { format!(r#","took":{took}"#) };
-        format!(
-            r#"{{"request":{{"method":"{method}","url":"https://h/beta/{url}"{}}},"response":{{"status":{status}{headers}{answer}}}{took}}}"#,
-            body.unwrap_or_default()
-        )
+        let exchange = format!(
+            r#"{{"request":{{"method":"{method}","url":"https://h/beta/{url}","headers":{{"content-type":"application/json"}}{}}},"response":{{"status":{status},"headers":{{"location":"{location}"}}{}}}{took}}}"#,
+            body(said),
+            body(shown)
+        );
+        fill(&exchange)
     }
+
+    /// What is asked, and with which body; what is answered, with which header and body.
+    const KINDS: [(&str, &str, &str, u16, &str, &str); 6] = [
+        ("POST", "c/<a>/userStatuses", "{<said>}", 201, "/x('<b>')", r#"{"id":"<b>",<shown>}"#),
+        ("GET", "c/<a>/userStatuses/<b>?$top=5", "", 200, "x", r#"{"id":"<b>",<shown>}"#),
+        ("GET", "c/<a>/userStatuses", "", 200, "x", r#"{"value":[{"id":"<b>",<shown>},{"id":"<other>"}]}"#),
+        ("PATCH", "users('<B>')", r#"{"userId":"<a>","at":"<name>"}"#, 204, "x", ""),
+        (
+            "PUT",
+            "<b>",
+            r#"{"value":[{"at":"<time>"},{"at":"<later>"},"<name>"],"id":"<a>"}"#,
+            200,
+            "<b>",
+            r#"{"id":"<a>_<b>","at":"<later>","x":"see <a>"}"#,
+        ),
+        (
+            "POST",
+            "b",
+            r#"{"password":"REDACTED","x":["<name>","<a>"]}"#,
+            200,
+            "x",
+            r#"{"x":{"y":"<name>"},"z":"<other><b>"}"#,
+        ),
+    ];
 
     const TEXTS: [&str; 22] = [
         "0385114B-b48f-4800-a046-f249eaba24b1",

@@ -13,10 +13,10 @@ use std::sync::Arc;
 const MOST: usize = 24;
 /// What it takes to make a form, what is earned by an exchange that is known by one and by any other, and how much can be
 /// earned: where no exchange is like another, hardly any form is made.
-const COST: u32 = 16;
-const KNOWN: u32 = 4;
+const COST: u32 = 32;
+const KNOWN: u32 = 8;
 const OTHER: u32 = 1;
-const ENOUGH: u32 = 256;
+const ENOUGH: u32 = 512;
 
 /// The forms that are known.
 #[derive(Debug)]
@@ -65,8 +65,9 @@ impl Forms {
         let form = std::str::from_utf8(text).ok().and_then(|text| forming::of(text, prepared, waits, ground));
         // What may repeat an earlier statement is looked at by itself.
         if let Some(form) = form.filter(|form| !form.shows(stated)) {
+            // Behind those that have been of use.
             self.known.truncate(MOST - 1);
-            self.known.insert(0, form);
+            self.known.insert(self.known.len().min(MOST / 2), form);
         }
     }
 }

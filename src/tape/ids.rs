@@ -65,23 +65,33 @@ impl Ids {
     /// # Errors
     /// When the value is empty, has a placeholder in it, or stands there already.
     pub(super) fn push(&mut self, placeholder: Placeholder, value: &str) -> Result<(), Fault> {
-        if value.is_empty() {
-            return Err(Fault::Empty(placeholder));
-        }
-        if value.contains("{{") {
-            return Err(Fault::Nested(placeholder, value.to_owned()));
-        }
-        let row = match self.values.add(value) {
-            Ok(row) => row,
+        check(&placeholder, value)?;
+        match self.values.add(value) {
+            Ok(row) => self.name(placeholder, row),
             Err(row) => return Err(Fault::Twice(self.placeholder(row), placeholder, value.to_owned())),
-        };
+        }
+        Ok(())
+    }
+
+    /// The same, where it is [seen](Self::settle_pushed) later whether the value stands there already.
+    ///
+    /// # Errors
+    /// When the value is empty, or has a placeholder in it.
+    pub(super) fn push_unseen(&mut self, placeholder: Placeholder, value: &str) -> Result<(), Fault> {
+        check(&placeholder, value)?;
+        let row = self.values.push(value);
+        self.name(placeholder, row);
+        Ok(())
+    }
+
+    /// Notes the placeholder of a row.
+    fn name(&mut self, placeholder: Placeholder, row: Row) {
         let next = |run: &Run| run.number.checked_add(row - run.row);
         let goes_on =
             self.runs.last().is_some_and(|run| run.name == placeholder.name && next(run) == Some(placeholder.number));
         if !goes_on {
             self.runs.push(Run { name: placeholder.name, number: placeholder.number, row });
         }
-        Ok(())
     }
 
     /// The name and the number of the next row, if it goes on as those before.
@@ -91,15 +101,22 @@ impl Ids {
         Some((&run.name, run.number.checked_add(rows)?))
     }
 
-    /// Adds the next row, which has [this name and number](Self::next), and tells whether its value, a GUID, is new.
-    pub(super) fn push_next(&mut self, guid: &str) -> bool {
-        self.values.add(guid).is_ok()
+    /// Adds the next row, which has [this name and number](Self::next); as [`Self::push_unseen`].
+    pub(super) fn push_next(&mut self, guid: &str) {
+        self.values.push(guid);
     }
 
     /// Makes a table ready that has all its rows.
     pub(super) fn settle(&mut self) {
         self.values.shrink();
         self.values.plain_texts().for_each(|text| self.lexicon.add(&Id::of(text)));
+    }
+
+    /// Makes a table ready that has all its rows, none of which was seen; whether each value stands there once.
+    pub(super) fn settle_pushed(&mut self) -> bool {
+        let are_apart = self.values.index();
+        self.settle();
+        are_apart
     }
 
     /// The last placeholder that was pushed.
@@ -285,6 +302,16 @@ impl Ids {
         }
         Some(Spelling { case: Case::Same, codings: Some(spelling::codings(&recorded, written)?) })
     }
+}
+
+fn check(placeholder: &Placeholder, value: &str) -> Result<(), Fault> {
+    if value.is_empty() {
+        return Err(Fault::Empty(placeholder.clone()));
+    }
+    if value.contains("{{") {
+        return Err(Fault::Nested(placeholder.clone(), value.to_owned()));
+    }
+    Ok(())
 }
 
 fn stand_in(value: &str, more: u32, origin: &blake3::Hasher) -> String {

@@ -68,7 +68,7 @@ mod text {
 }
 
 /// How long the checksum before a packed exchange is.
-pub(super) const SUM: usize = 4;
+const SUM: usize = 4;
 
 /// What is written, behind its checksum, in the stead of what was in `packed`.
 pub(super) fn with_sum(packed: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {

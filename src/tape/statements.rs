@@ -29,6 +29,7 @@ impl Statements {
     /// Makes room for statements of so many exchanges.
     pub(super) fn expect(&mut self, exchanges: usize) {
         self.facts.reserve(exchanges);
+        self.by_key = Finder::expecting(exchanges);
         self.last.reserve(exchanges);
     }
 

@@ -297,7 +297,7 @@ impl<R: Read> Text<R> {
                 self.peek()?;
             }
             if let Some((length, guid)) = ids.next().and_then(|next| next_row(&self.held[self.at..], next)) {
-                regular(ids.push_next(guid))?;
+                ids.push_next(guid);
                 self.at += length;
                 continue;
             }
@@ -305,10 +305,10 @@ impl<R: Read> Text<R> {
             self.expect(b':')?;
             let value: String = self.parsed()?;
             regular(ids.last().is_none_or(|last| last < placeholder))?;
-            ids.push(placeholder, &value).map_err(|_| Fault::Irregular)?;
+            ids.push_unseen(placeholder, &value).map_err(|_| Fault::Irregular)?;
         }
         self.at += 1;
-        ids.settle();
+        regular(ids.settle_pushed())?;
         Ok(ids)
     }
 }
