@@ -143,7 +143,8 @@
 //!   rules.rs             the rules by which it is compared
 //!   address.rs           where it goes, keys aside
 //!   index.rs             a cassette made ready to answer
-//!   preparing.rs         what can be said of an exchange by itself
+//!   prepared.rs          what can be said of an exchange by itself
+//!   preparing.rs         many at once, each by itself or by its form
 //!   cutting.rs           the text of one, cut at what is another in the next
 //!   form.rs              what is the same in many of them
 //!   forming.rs           a form, made of one of them

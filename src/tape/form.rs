@@ -10,7 +10,7 @@ use super::ids::{Ids, Row};
 use super::matching::{Key, part};
 use super::pattern::{Filling, Pattern, number, stood_for};
 use super::played;
-use super::preparing::Ground;
+use super::prepared::Ground;
 use super::statements::Statements;
 use super::template::Template;
 use smallvec::SmallVec;

@@ -19,7 +19,7 @@ use super::leaf::Leaf;
 use super::matching::{self, Applied, Rules, Varying};
 use super::pattern::{DIGITS, MOST_ROWS, Pattern, ROWS, TOOK, stand_in, stood_for, whole};
 use super::played::Played;
-use super::preparing::{Ground, Prepared, prepared};
+use super::prepared::{Ground, Prepared, prepared};
 use super::scribe;
 use super::script::Fields;
 use super::statements::Statements;

@@ -4,7 +4,7 @@ use super::adapting::Waits;
 use super::form::Form;
 use super::forming;
 use super::pattern::Filling;
-use super::preparing::{Ground, Prepared};
+use super::prepared::{Ground, Prepared};
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -47,6 +47,7 @@ mod person_places;
 pub mod place;
 pub mod played;
 pub mod playing;
+mod prepared;
 pub mod preparing;
 pub mod reading_cache;
 pub mod redact;
