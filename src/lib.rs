@@ -132,6 +132,7 @@
 //!   body.rs              bodies in a cassette
 //!   cassette.rs          the file format and its versions
 //!   streaming.rs         a file read piece by piece
+//!   ending.rs            where a value in it ends
 //!   place.rs             places of a message, and patterns for them
 //!   walk.rs              the one walk over every value of a message
 //!   leaf.rs              one of these values
@@ -147,7 +148,13 @@
 //!   rules.rs             the rules by which it is compared
 //!   address.rs           where it goes, keys aside
 //!   index.rs             a cassette made ready to answer
-//!   preparing.rs         what can be said of an exchange by itself
+//!   prepared.rs          what can be said of an exchange by itself
+//!   preparing.rs         many at once, each by itself or by its form
+//!   cutting.rs           the text of one, cut at what is another in the next
+//!   form.rs              what is the same in many of them
+//!   forming.rs           a form, made of one of them
+//!   forms.rs             the forms of those before
+//!   pattern.rs           bytes with blanks for what is another
 //!   compiling.rs         exchange by exchange
 //!   played.rs            compiled exchanges, in memory or kept outside it
 //!   shapes.rs            which of them have requests of one shape

@@ -8,16 +8,14 @@ use super::workers;
 use crate::config::Config;
 use crate::store::cassettes::{self, Cassettes};
 use crate::store::indexes::{HELD, Indexes, Wanted, Writing};
-use crate::tape::adapting;
 use crate::tape::cassette::{self, Entry};
-use crate::tape::compact::unindented;
 use crate::tape::compiling::Compiler;
 use crate::tape::ids::Ids;
 use crate::tape::index::Index;
 use crate::tape::mint::Mint;
 use crate::tape::packing;
 use crate::tape::played::{self, Kept};
-use crate::tape::preparing::{Ground, Preparer};
+use crate::tape::preparing::{Ground, Preparer, Unread};
 use crate::tape::scribe;
 use crate::tape::secrets::Secrets;
 use crate::tape::streaming::{self, Digests, Stream};
@@ -50,19 +48,17 @@ pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Res
     let mut compiler = Compiler::for_playing(Arc::clone(&ground), stream.expected());
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
-        move |number, mut entry, request: &str| {
-            adapting::adapt(std::slice::from_mut(&mut entry), config.waits);
-            preparer.prepare(&entry, unindented(request), number).map_err(|source| damaged(path, source))
-        }
+        move |number, text: &[u8]| preparer.ready(text, config.waits, number).map_err(|fault| unread(path, fault))
     };
-    let mut packed = Vec::new();
-    let mut add = |prepared| {
-        compiler.add(prepared).pack(&mut packed);
+    let (mut packed, mut late) = (Vec::new(), Preparer::new(Arc::clone(&ground)));
+    let mut add = |ready, text: &[u8]| {
+        let prepare = |number| late.prepare_text(text, config.waits, number).map_err(|fault| unread(path, fault));
+        compiler.pack(ready, &mut packed, prepare)?;
         from.push(writing.add(&packed).map_err(cannot)?);
         Ok(())
     };
     let Some(digests) = stream.all(worker, &mut add)? else { return Ok(None) };
-    drop(ground);
+    drop((late, ground));
     let is_held = from.last().is_some_and(|end| *end <= HELD);
     let kept = Kept::new(writing.shelf().map_err(cannot)?, from);
     let index =
@@ -98,13 +94,14 @@ pub(super) fn checked(path: &Path, secrets: &Secrets) -> Result<Option<(Index, V
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
         let ground = &ground;
-        move |number, entry, _: &str| {
+        move |number, text: &[u8]| {
+            let (entry, _) = streaming::entry(text)?;
             let leaks = leaks_of(path, number, &entry, ground.ids(), ground.people(), secrets)?;
             // Nothing of it is played.
             Ok((leaks, preparer.prepare(&entry, Vec::new(), number).map_err(|source| damaged(path, source))?))
         }
     };
-    let mut add = |(found, prepared)| {
+    let mut add = |(found, prepared), _: &[u8]| {
         leaks.extend::<Vec<Leak>>(found);
         compiler.add(prepared);
         Ok(())
@@ -131,15 +128,16 @@ pub(super) fn imported(
     let (path, secrets, people) = (cassettes.path(name)?, config.rules.secrets(), stream.people());
     let (mut writing, mut leaks) = (cassettes.begin(name)?, Vec::new());
     let worker = || {
-        |number, entry: Entry, _: &str| {
+        |number, text: &[u8]| {
+            let (entry, _) = streaming::entry(text)?;
             let recorded = scribe::recorded(&entry, &ids, number).map_err(|source| damaged(file, source))?;
             let entry = scribe::entry(&scribe::tape_exchange(recorded.into_inner(), secrets), &ids);
             Ok((leaks_of(&path, number, &entry, &ids, people, secrets)?, entry))
         }
     };
-    let mut add = |(found, entry)| {
+    let mut add = |(found, entry): (_, Entry), _: &[u8]| {
         leaks.extend::<Vec<Leak>>(found);
-        Ok(writing.add(&entry)?)
+        Ok(writing.add(&entry).map_err(Fault::from)?)
     };
     let Some(_) = stream.all(worker, &mut add)? else { return Ok(None) };
     refuse(&path, &leaks)?;
@@ -152,6 +150,13 @@ fn is_large(path: &Path) -> bool {
 
 fn damaged(path: &Path, source: cassette::Fault) -> Fault {
     cassettes::Fault::Damaged { path: path.to_owned(), source }.into()
+}
+
+fn unread(path: &Path, fault: Unread) -> Stop {
+    match fault {
+        Unread::Text(fault) => fault.into(),
+        Unread::Entry(source) => damaged(path, source).into(),
+    }
 }
 
 /// How much of a cassette a thread is given at once: enough that it is worth a thread.
@@ -170,19 +175,25 @@ struct Piece {
 
 impl Piece {
     /// Does something with each exchange, up to the first fault.
-    fn each<R>(&self, work: &mut impl FnMut(usize, Entry, &str) -> Result<R, Fault>) -> (Vec<R>, Option<Stop>) {
-        let (mut done, mut from) = (Vec::with_capacity(self.ends.len()), 0);
-        for (number, end) in (self.number..).zip(&self.ends) {
-            let read = streaming::entry(&self.text[from..*end]).map_err(Stop::from);
-            match read.and_then(|(entry, request)| work(number, entry, request).map_err(Stop::from)) {
+    fn each<R>(&self, work: &mut impl FnMut(usize, &[u8]) -> Result<R, Stop>) -> (Vec<R>, Option<Stop>) {
+        let mut done = Vec::with_capacity(self.ends.len());
+        for (number, text) in (self.number..).zip(self.texts()) {
+            match work(number, text) {
                 Ok(one) => done.push(one),
                 Err(stop) => return (done, Some(stop)),
             }
-            from = *end;
         }
         (done, None)
     }
+
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| &self.text[std::mem::replace(&mut from, *end)..*end])
+    }
 }
+
+/// Takes what came of an exchange, and its text.
+type Adding<'a, R> = dyn FnMut(R, &[u8]) -> Result<(), Stop> + 'a;
 
 /// The exchanges of a large cassette, read piece by piece.
 struct Exchanges<'a> {
@@ -213,10 +224,10 @@ impl<'a> Exchanges<'a> {
     }
 
     /// Has several threads work on the exchanges, and takes what comes of it in their order.
-    fn all<R: Send, F: FnMut(usize, Entry, &str) -> Result<R, Fault> + Send>(
+    fn all<R: Send, F: FnMut(usize, &[u8]) -> Result<R, Stop> + Send>(
         mut self,
         worker: impl Fn() -> F,
-        add: &mut dyn FnMut(R) -> Result<(), Fault>,
+        add: &mut Adding<'_, R>,
     ) -> Result<Option<Digests>, Fault> {
         let mut number = 1;
         let next = || {
@@ -226,10 +237,13 @@ impl<'a> Exchanges<'a> {
         };
         let worker = || {
             let mut work = worker();
-            move |piece: Piece| piece.each(&mut work)
+            move |piece: Piece| {
+                let done = piece.each(&mut work);
+                (piece, done)
+            }
         };
-        let take = |(done, stop): (Vec<R>, Option<Stop>)| {
-            done.into_iter().try_for_each(&mut *add)?;
+        let take = |(piece, (done, stop)): (Piece, (Vec<R>, Option<Stop>))| {
+            done.into_iter().zip(piece.texts()).try_for_each(|(one, text)| add(one, text))?;
             stop.map_or(Ok(()), Err)
         };
         let outcome = workers::in_order(next, worker, take);

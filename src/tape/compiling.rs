@@ -3,19 +3,20 @@
 use super::address::Address;
 use super::cassette::{Cassette, Fault};
 use super::echo;
+use super::form::Known;
 use super::id::Id;
 use super::ids::{self, Row};
 use super::index::{COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
 use super::matching::{Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Played};
-use super::preparing::{Ground, Prepared, Preparer};
+use super::preparing::{Ground, Prepared, Preparer, Ready};
 use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
-use super::script::Script;
 use super::shapes::Gathering;
 use super::statements::Statements;
 use super::values::Values;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -102,18 +103,15 @@ impl Compiler {
 
     /// Compiles the next exchange.
     pub fn add(&mut self, prepared: Prepared) -> Played {
-        let number = u32::try_from(self.traits.len()).expect("a cassette has fewer than 2^32 exchanges");
+        let number = self.number();
         let Prepared { mut script, mut marks, compared, varying, answer, stated, .. } = prepared;
         let exact = self.filling(&prepared.filling);
         let loose = &exact[..compared];
-        self.note_origins(number, &exact, &script);
-        for row in prepared.named.into_iter().chain(script.rows()) {
-            self.seen.insert(row);
-            self.named.insert(row);
-        }
+        let shown: SmallVec<[Row; 8]> = script.rows().collect();
+        self.note_ids(number, &exact, &prepared.named, &shown);
         self.exact.add(prepared.exact, &exact);
         self.loose.add(prepared.loose, loose);
-        self.note_shared(loose, &script);
+        self.note_shared(loose, &shown);
         if !self.file(&prepared.address, number) {
             marks = Box::default();
         }
@@ -126,6 +124,54 @@ impl Compiler {
         let (loose_key, loose_filling) = (prepared.loose, loose.to_vec());
         let (took, request) = (prepared.took, prepared.request);
         Played { took, marks, script, stated, loose_key, loose_filling, varying, request }
+    }
+
+    /// Compiles the next exchange to the bytes by which it is kept, in the stead of what was in `packed`. One that is known by
+    /// its form, and shows what an earlier one may have stated, is [prepared](Preparer) by itself first.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn pack<E>(
+        &mut self,
+        ready: Ready,
+        packed: &mut Vec<u8>,
+        prepare: impl FnOnce(usize) -> Result<Prepared, E>,
+    ) -> Result<(), E> {
+        match ready {
+            Ready::Known(known) if known.form.is_silent(&self.learnt) => self.add_known(*known, packed),
+            Ready::Known(_) => self.add(prepare(self.traits.len() + 1)?).pack(packed),
+            Ready::New(prepared) => self.add(*prepared).pack(packed),
+        }
+        Ok(())
+    }
+
+    fn add_known(&mut self, mut known: Known, packed: &mut Vec<u8>) {
+        let (number, form) = (self.number(), Arc::clone(&known.form));
+        let rows = |numbers| known.rows(numbers).collect::<SmallVec<[Row; 8]>>();
+        let (exact, shown) = (rows(&form.filling), rows(&form.shown));
+        let loose = &exact[..form.compared];
+        self.note_ids(number, &exact, &rows(&form.named), &shown);
+        self.exact.add(known.exact, &exact);
+        self.loose.add(known.loose, loose);
+        self.note_shared(loose, &shown);
+        let is_compared = self.file(&form.address, number);
+        known.pack(is_compared, packed);
+        echo::note(&mut self.learnt, &form.stated, known.states, number);
+        self.traits.push(form.traits);
+    }
+
+    /// The number of the next exchange.
+    fn number(&self) -> u32 {
+        u32::try_from(self.traits.len()).expect("a cassette has fewer than 2^32 exchanges")
+    }
+
+    /// Notes which ids stand in an exchange, and where they came from.
+    fn note_ids(&mut self, number: u32, asked: &[u32], named: &[Row], shown: &[Row]) {
+        self.note_origins(number, asked, shown);
+        for row in named.iter().chain(shown) {
+            self.seen.insert(*row);
+            self.named.insert(*row);
+        }
     }
 
     /// The index of all that were compiled; `mint` makes the ids that are derived.
@@ -173,7 +219,7 @@ impl Compiler {
     }
 
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
-    fn note_origins(&mut self, number: u32, asked: &[u32], script: &Script) {
+    fn note_origins(&mut self, number: u32, asked: &[u32], shown: &[Row]) {
         for row in rows(asked) {
             if self.seen.insert(row)
                 && let Some(first) = self.first_asked.get_mut(row as usize)
@@ -181,20 +227,26 @@ impl Compiler {
                 *first = number;
             }
         }
-        for row in script.rows() {
-            if self.seen.insert(row) {
-                self.minters[row as usize] = number;
+        for row in shown {
+            if self.seen.insert(*row) {
+                self.minters[*row as usize] = number;
             }
         }
     }
 
     /// Notes the ids that an answer shows without what they were minted with. Those that it shows are all minted by
     /// now, if they ever are.
-    fn note_shared(&mut self, asked: &[u32], script: &Script) {
+    fn note_shared(&mut self, asked: &[u32], shown: &[Row]) {
+        // Most are asked for, or made by what they are asked with.
+        let number = self.number();
+        let is_near = |row: &Row| self.minters[*row as usize] == number || asked.contains(row);
+        if asked.len() <= FEW && shown.iter().all(is_near) {
+            return;
+        }
         let mut known: HashMap<Row, bool> = rows(asked).map(|row| (row, true)).collect();
-        for row in script.rows() {
-            if !self.can_be_derived(row, &mut known) {
-                self.shared.insert(row);
+        for row in shown {
+            if !self.can_be_derived(*row, &mut known) {
+                self.shared.insert(*row);
             }
         }
     }
@@ -225,6 +277,9 @@ impl Compiler {
         file(&mut self.routes, address.route)
     }
 }
+
+/// Up to so many ids are looked through one by one.
+const FEW: usize = 16;
 
 fn added(number: Result<u32, u32>) -> u32 {
     number.unwrap_or_else(|same| same)

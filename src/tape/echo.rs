@@ -4,6 +4,7 @@
 use super::exchange::Request;
 use super::graph::{self, Segment};
 use super::guid;
+use super::id::Written;
 use super::ids::Row;
 use super::matching::{Key, Varying};
 use super::place::{self, Place};
@@ -197,6 +198,13 @@ struct Single {
     range: Range<usize>,
 }
 
+impl Shown {
+    /// The name of each value, and where it stands.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&SmolStr, &Range<usize>)> {
+        self.values.iter().map(|value| (&value.name, &value.range))
+    }
+}
+
 /// What an answer shows.
 pub(super) fn shown(answer: &[u8]) -> Shown {
     let Ok(text) = std::str::from_utf8(answer) else { return Shown::default() };
@@ -204,9 +212,29 @@ pub(super) fn shown(answer: &[u8]) -> Shown {
     Shown { id: own_id(text, id), values }
 }
 
+/// The names of the members that something is stated of.
+pub(super) fn names<I>(stated: &Stated<I>) -> impl Iterator<Item = &str> {
+    stated.iter().map(|(_, fact)| fact.name.as_str())
+}
+
 /// The keys of statements.
 pub(super) fn keys(stated: &Stated<String>) -> Vec<Key> {
     stated.iter().map(|(_, fact)| fact.key(&fact.id)).collect()
+}
+
+/// The keys of statements of entities whose ids are spoken so, where `told` tells what was said.
+pub(super) fn keys_of<'a>(
+    stated: &Stated<Template<Row>>,
+    speak: impl Fn(&Row) -> Written<'a>,
+    told: impl Fn(&str) -> String,
+) -> Vec<Key> {
+    stated.iter().map(|(_, fact)| key(&fact.id.speak(&speak), &fact.name, &told(&fact.recorded))).collect()
+}
+
+/// The same statements, of entities whose ids have other rows.
+pub(super) fn with_rows(stated: Stated<Template<Row>>, mut name: impl FnMut(Row) -> Row) -> Stated<Template<Row>> {
+    let mut fact = |fact: Fact<Template<Row>>| Fact { id: fact.id.map(&mut name), ..fact };
+    stated.into_iter().map(|(place, stated)| (place, fact(stated))).collect::<Vec<_>>()
 }
 
 /// Notes what an exchange stated, by the keys of its statements.
@@ -300,7 +328,7 @@ fn literal(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The name of the member at a place of a JSON body.
-fn member(place: &Place) -> Option<String> {
+pub(super) fn member(place: &Place) -> Option<String> {
     let Place::Json(pointer) = place else { return None };
     let (_, last) = pointer.rsplit_once('/')?;
     Some(place::unescaped(last))

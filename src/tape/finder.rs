@@ -11,6 +11,11 @@ pub(super) struct Finder {
 }
 
 impl Finder {
+    /// One with room for so many numbers: what grows step by step looks for them in a table that is nearly full.
+    pub(super) fn expecting(numbers: usize) -> Self {
+        Self { places: vec![NONE; room(numbers)], len: 0 }
+    }
+
     /// The number of this hash that `is` the one.
     pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         if self.places.is_empty() {
@@ -32,13 +37,20 @@ impl Finder {
 
     /// Takes no more room than is good for finding.
     pub(super) fn shrink(&mut self, hash: impl Fn(u32) -> u64) {
-        self.rebuild(if self.len == 0 { 0 } else { self.len + self.len / 4 + 1 }, &hash);
+        self.rebuild(room(self.len), &hash);
     }
 
     fn rebuild(&mut self, size: usize, hash: &impl Fn(u32) -> u64) {
+        if size == self.places.len() {
+            return;
+        }
         let mut places = vec![NONE; size];
-        for number in self.places.iter().copied().filter(|number| *number != NONE) {
-            put(&mut places, number, hash(number));
+        let numbers = self.places.iter().copied().filter(|number| *number != NONE);
+        // Where there are all up to the last, their hashes are had sooner in their order.
+        if numbers.clone().all(|number| (number as usize) < self.len) {
+            (0..).take(self.len).for_each(|number| put(&mut places, number, hash(number)));
+        } else {
+            numbers.for_each(|number| put(&mut places, number, hash(number)));
         }
         self.places = places;
     }
@@ -48,6 +60,11 @@ impl Finder {
         let len = places.iter().filter(|number| **number != NONE).count();
         (len < places.len() || places.is_empty()).then_some(Self { places, len })
     }
+}
+
+/// How many places are good for so many numbers.
+fn room(numbers: usize) -> usize {
+    if numbers == 0 { 0 } else { numbers + numbers / 4 + 1 }
 }
 
 fn put(places: &mut [u32], number: u32, hash: u64) {
@@ -86,8 +103,14 @@ mod tests {
         for number in 0..20_000 {
             assert_eq!(finder.find(hash(number), |found| found == number), (number < 10_000).then_some(number));
         }
-        assert_eq!(Finder::of(finder.places.clone()), Some(finder));
+        assert_eq!(Finder::of(finder.places.clone()).as_ref(), Some(&finder));
         assert_eq!(Finder::of(vec![1, 2]), None);
+        for room in [0, 10_000, 30_000] {
+            let mut other = Finder::expecting(room);
+            (0..10_000).for_each(|number| other.add(number, hash));
+            other.shrink(hash);
+            assert_eq!(other, finder, "it is the same however it grew");
+        }
     }
 
     #[test]

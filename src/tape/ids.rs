@@ -65,29 +65,58 @@ impl Ids {
     /// # Errors
     /// When the value is empty, has a placeholder in it, or stands there already.
     pub(super) fn push(&mut self, placeholder: Placeholder, value: &str) -> Result<(), Fault> {
-        if value.is_empty() {
-            return Err(Fault::Empty(placeholder));
-        }
-        if value.contains("{{") {
-            return Err(Fault::Nested(placeholder, value.to_owned()));
-        }
-        let row = match self.values.add(value) {
-            Ok(row) => row,
+        check(&placeholder, value)?;
+        match self.values.add(value) {
+            Ok(row) => self.name(placeholder, row),
             Err(row) => return Err(Fault::Twice(self.placeholder(row), placeholder, value.to_owned())),
-        };
+        }
+        Ok(())
+    }
+
+    /// The same, where it is [seen](Self::settle_pushed) later whether the value stands there already.
+    ///
+    /// # Errors
+    /// When the value is empty, or has a placeholder in it.
+    pub(super) fn push_unseen(&mut self, placeholder: Placeholder, value: &str) -> Result<(), Fault> {
+        check(&placeholder, value)?;
+        let row = self.values.push(value);
+        self.name(placeholder, row);
+        Ok(())
+    }
+
+    /// Notes the placeholder of a row.
+    fn name(&mut self, placeholder: Placeholder, row: Row) {
         let next = |run: &Run| run.number.checked_add(row - run.row);
         let goes_on =
             self.runs.last().is_some_and(|run| run.name == placeholder.name && next(run) == Some(placeholder.number));
         if !goes_on {
             self.runs.push(Run { name: placeholder.name, number: placeholder.number, row });
         }
-        Ok(())
+    }
+
+    /// The name and the number of the next row, if it goes on as those before.
+    pub(super) fn next(&self) -> Option<(&str, u32)> {
+        let run = self.runs.last()?;
+        let rows = u32::try_from(self.len()).ok()?.checked_sub(run.row)?;
+        Some((&run.name, run.number.checked_add(rows)?))
+    }
+
+    /// Adds the next row, which has [this name and number](Self::next); as [`Self::push_unseen`].
+    pub(super) fn push_next(&mut self, guid: &str) {
+        self.values.push(guid);
     }
 
     /// Makes a table ready that has all its rows.
     pub(super) fn settle(&mut self) {
         self.values.shrink();
         self.values.plain_texts().for_each(|text| self.lexicon.add(&Id::of(text)));
+    }
+
+    /// Makes a table ready that has all its rows, none of which was seen; whether each value stands there once.
+    pub(super) fn settle_pushed(&mut self) -> bool {
+        let are_apart = self.values.index();
+        self.settle();
+        are_apart
     }
 
     /// The last placeholder that was pushed.
@@ -162,12 +191,27 @@ impl Ids {
         self.values.is_upper(row)
     }
 
+    /// Whether all are GUIDs in one case.
+    pub(super) fn are_guids(&self) -> bool {
+        self.values.plain_texts().next().is_none()
+    }
+
+    /// Whether a row's value is a GUID that reads otherwise in the other case.
+    pub(super) fn is_lettered(&self, row: Row) -> bool {
+        let digits = self.values.bits[row as usize].to_le_bytes();
+        self.is_upper(row).is_some() && digits.iter().any(|pair| pair & 0xf > 9 || pair >> 4 > 9)
+    }
+
     /// The row of a name.
     #[must_use]
     pub fn row(&self, placeholder: &Placeholder) -> Option<Row> {
-        let Placeholder { name, number } = placeholder;
-        let after = self.runs.partition_point(|run| (&run.name, run.number) <= (name, *number));
-        let run = self.runs[..after].last().filter(|run| run.name == *name)?;
+        self.row_of(&placeholder.name, placeholder.number)
+    }
+
+    /// The row of a name by its parts.
+    pub(super) fn row_of(&self, name: &str, number: u32) -> Option<Row> {
+        let after = self.runs.partition_point(|run| (run.name.as_str(), run.number) <= (name, number));
+        let run = self.runs[..after].last().filter(|run| run.name == name)?;
         let row = run.row.checked_add(number - run.number)?;
         let end = self.runs.get(after).map_or(self.len(), |next| next.row as usize);
         ((row as usize) < end).then_some(row)
@@ -261,6 +305,16 @@ impl Ids {
         }
         Some(Spelling { case: Case::Same, codings: Some(spelling::codings(&recorded, written)?) })
     }
+}
+
+fn check(placeholder: &Placeholder, value: &str) -> Result<(), Fault> {
+    if value.is_empty() {
+        return Err(Fault::Empty(placeholder.clone()));
+    }
+    if value.contains("{{") {
+        return Err(Fault::Nested(placeholder.clone(), value.to_owned()));
+    }
+    Ok(())
 }
 
 fn stand_in(value: &str, more: u32, origin: &blake3::Hasher) -> String {

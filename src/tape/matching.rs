@@ -324,6 +324,27 @@ fn place(text: &mut Vec<u8>, place: &Place) {
     }
 }
 
+/// What of each value goes into the keys of a request without keys of its own that are texts: those that rules ignore come
+/// last, and are marked so.
+pub(super) fn keyed<'l, 'a>(
+    leaves: &'l [Leaf<'a>],
+    applied: &Applied<'_>,
+    rules: &Rules,
+) -> Vec<(&'l Leaf<'a>, bool, Vec<u8>)> {
+    let (mut shaper, is_ignored) = (Shaper::new(), |leaf: &Leaf<'_>| applied.ignores(&leaf.place).is_some());
+    let mut write = |leaf| {
+        shaper.text.clear();
+        shaper.add(leaf, rules, &[]);
+        shaper.text.clone()
+    };
+    let mut keyed = Vec::with_capacity(leaves.len());
+    for ignored in [false, true] {
+        let these = leaves.iter().filter(|leaf| is_ignored(leaf) == ignored);
+        keyed.extend(these.map(|leaf| (leaf, ignored, write(leaf))));
+    }
+    keyed
+}
+
 /// A number for each value of a request, its place included and its ids left out, in order: requests that have many of
 /// them in common are near one another. By chance two values share one in some billions.
 #[must_use]

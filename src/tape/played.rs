@@ -30,6 +30,7 @@ pub struct Played {
     /// What it said at ignored places.
     pub(super) varying: Vec<Varying>,
     /// Its request as it stands in the cassette, as JSON: for misses and reports.
+    #[serde(with = "text")]
     pub(super) request: Vec<u8>,
 }
 
@@ -41,11 +42,9 @@ impl Played {
 
     /// Writes the bytes by which it is kept outside memory, in the stead of what was in `packed`.
     pub fn pack(&self, packed: &mut Vec<u8>) {
-        packed.clear();
-        packed.extend_from_slice(&[0; SUM]);
-        postcard::serialize_with_flavor(self, Appended(packed)).expect("an exchange is packed to memory");
-        let sum = crc32fast::hash(&packed[SUM..]).to_le_bytes();
-        packed[..SUM].copy_from_slice(&sum);
+        with_sum(packed, |packed| {
+            postcard::serialize_with_flavor(self, Appended(packed)).expect("an exchange is packed to memory");
+        });
     }
 
     /// The exchange that was packed; none where the bytes are others than those.
@@ -55,8 +54,30 @@ impl Played {
     }
 }
 
+/// A text as it is kept: as many numbers would be, but in one go.
+mod text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        <&[u8]>::deserialize(from).map(<[u8]>::to_vec)
+    }
+}
+
 /// How long the checksum before a packed exchange is.
 const SUM: usize = 4;
+
+/// What is written, behind its checksum, in the stead of what was in `packed`.
+pub(super) fn with_sum(packed: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    packed.clear();
+    packed.extend_from_slice(&[0; SUM]);
+    write(packed);
+    let sum = crc32fast::hash(&packed[SUM..]).to_le_bytes();
+    packed[..SUM].copy_from_slice(&sum);
+}
 
 /// Packs to the end of a buffer that is used again.
 struct Appended<'b>(&'b mut Vec<u8>);

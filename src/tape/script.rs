@@ -245,6 +245,24 @@ impl Script {
         self.status
     }
 
+    /// The same with other rows in the stead of its own, those in echoes aside.
+    pub(super) fn with_rows(self, mut name: impl FnMut(Row) -> Row) -> Self {
+        let mut field = |field: Field| match field.value {
+            Value::Fixed(_) => field,
+            Value::Text(text) => Field { value: Value::Text(text.map(&mut name)), ..field },
+        };
+        let fields = self.fields.into_iter().map(&mut field).collect();
+        let blank = |blank| match blank {
+            Blank::Id(row) => Blank::Id(name(row)),
+            Blank::Echo(echo) => Blank::Echo(echo),
+        };
+        let body = match self.body {
+            BodyScript::Text(text) => BodyScript::Text(text.map(blank)),
+            BodyScript::Binary(bytes) => BodyScript::Binary(bytes),
+        };
+        Self { fields, body, ..self }
+    }
+
     /// Every id that is spoken, in order and as often as it stands there.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let body = self.body_blanks().filter_map(|blank| match blank {

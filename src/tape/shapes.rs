@@ -90,6 +90,7 @@ impl Gathering {
     /// Makes room for so many exchanges, should all of them differ.
     pub(super) fn expect(&mut self, exchanges: usize) {
         self.keys.reserve(exchanges);
+        self.by_key = Finder::expecting(exchanges);
         for numbers in [&mut self.shapes, &mut self.from, &mut self.fillings, &mut self.first, &mut self.groups] {
             numbers.reserve(exchanges);
         }

@@ -29,6 +29,7 @@ impl Statements {
     /// Makes room for statements of so many exchanges.
     pub(super) fn expect(&mut self, exchanges: usize) {
         self.facts.reserve(exchanges);
+        self.by_key = Finder::expecting(exchanges);
         self.last.reserve(exchanges);
     }
 
@@ -65,6 +66,11 @@ impl Statements {
     /// Whether anything was stated of a member of this name.
     pub(super) fn has_name(&self, name: &str) -> bool {
         self.names.contains(name)
+    }
+
+    /// How many members have something stated of them, by name.
+    pub(super) fn names(&self) -> usize {
+        self.names.len()
     }
 
     /// Whether there are none.

@@ -5,6 +5,8 @@
 //! the fault is.
 
 use super::cassette::{Entry, ResponseEntry, VERSION};
+use super::ending::Scan;
+use super::guid::{self, Guid};
 use super::ids::Ids;
 use super::template::Placeholder;
 use memchr::memmem;
@@ -292,73 +294,40 @@ impl<R: Read> Text<R> {
         while self.peek()? != Some(b'}') {
             if !ids.is_empty() {
                 self.expect(b',')?;
+                self.peek()?;
+            }
+            if let Some((length, guid)) = ids.next().and_then(|next| next_row(&self.held[self.at..], next)) {
+                ids.push_next(guid);
+                self.at += length;
+                continue;
             }
             let placeholder: Placeholder = self.parsed()?;
             self.expect(b':')?;
             let value: String = self.parsed()?;
             regular(ids.last().is_none_or(|last| last < placeholder))?;
-            ids.push(placeholder, &value).map_err(|_| Fault::Irregular)?;
+            ids.push_unseen(placeholder, &value).map_err(|_| Fault::Irregular)?;
         }
         self.at += 1;
-        ids.settle();
+        regular(ids.settle_pushed())?;
         Ok(ids)
     }
 }
 
-/// Looks for the end of a value.
-#[derive(Default)]
-struct Scan {
-    /// How much of it has been looked at, or is its length when the end is found.
-    length: usize,
-    depth: usize,
-    in_string: bool,
-    /// Whether it is a number or a word, which ends where something else begins.
-    bare: bool,
-}
-
-impl Scan {
-    /// Looks on in a text that begins with the value; whether its end is there.
-    fn goes_on(&mut self, text: &[u8]) -> bool {
-        while let Some(rest) = text.get(self.length..).filter(|rest| !rest.is_empty()) {
-            if self.in_string {
-                let Some(at) = memchr::memchr2(b'"', b'\\', rest) else {
-                    self.length = text.len();
-                    return false;
-                };
-                if rest[at] == b'\\' {
-                    if at + 1 == rest.len() {
-                        self.length += at;
-                        return false;
-                    }
-                    self.length += at + 2;
-                    continue;
-                }
-                self.length += at + 1;
-                self.in_string = false;
-            } else {
-                // Within a value that holds others only what opens or closes one matters.
-                let matters = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
-                let passed = if self.depth > 0 { rest.iter().position(matters).unwrap_or(rest.len()) } else { 0 };
-                if passed > 0 {
-                    self.length += passed;
-                    continue;
-                }
-                match rest[0] {
-                    b',' | b':' | b'}' | b']' if self.bare => return true,
-                    byte if self.bare && byte.is_ascii_whitespace() => return true,
-                    b'"' => self.in_string = true,
-                    b'{' | b'[' => self.depth += 1,
-                    b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                    _ => self.bare = self.depth == 0,
-                }
-                self.length += 1;
-            }
-            if self.depth == 0 && !self.in_string && !self.bare {
-                return true;
-            }
-        }
-        false
+/// The row that a text begins with, how long it is and its GUID, where it has this name and number and is laid out as this
+/// program does it.
+fn next_row<'t>(text: &'t [u8], (name, number): (&str, u32)) -> Option<(usize, &'t str)> {
+    let digits = text.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?.strip_prefix(b".")?;
+    let mut rest = digits;
+    let mut read = 0u32;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        read = read.checked_mul(10)?.checked_add(u32::from(digit - b'0'))?;
+        rest = after;
     }
+    let value = rest.strip_prefix(b"\": \"")?;
+    let (guid, after) = value.split_at_checked(guid::LENGTH)?;
+    let guid = std::str::from_utf8(guid).ok().filter(|guid| Guid::parse(guid).is_some())?;
+    let is_next = read == number && digits[0] != b'0' && after.first() == Some(&b'"');
+    is_next.then_some((text.len() - after.len() + 1, guid))
 }
 
 /// Hashes a text with LF in the stead of CR LF; `in_line_end` is whether a CR came last.

@@ -28,12 +28,19 @@ impl Values {
 
     /// Adds a value and tells its number; or the number of the same one that is there already.
     pub(super) fn add(&mut self, text: &str) -> Result<u32, u32> {
-        let id = Id::of(text);
-        if let Some(number) = self.find(&id) {
+        if let Some(number) = self.find(&Id::of(text)) {
             return Err(number);
         }
+        let number = self.push(text);
+        let Self { bits, kinds, texts, finder } = self;
+        finder.add(number, |number| hash(&id_at(bits, kinds, texts, number)));
+        Ok(number)
+    }
+
+    /// Adds a value that is not found before all that were added so are [indexed](Self::index), and tells its number.
+    pub(super) fn push(&mut self, text: &str) -> u32 {
         let number = u32::try_from(self.len()).expect("there are fewer than 2^32 ids");
-        let (bits, kind) = match id {
+        let (bits, kind) = match Id::of(text) {
             Id::Guid(guid) if !text.bytes().any(|b| b.is_ascii_uppercase()) => (guid.0, LOWER),
             Id::Guid(guid) if !text.bytes().any(|b| b.is_ascii_lowercase()) => (guid.0, UPPER),
             _ => {
@@ -44,9 +51,23 @@ impl Values {
         };
         self.bits.push(bits);
         self.kinds.push(kind);
-        let Self { bits, kinds, texts, finder } = self;
-        finder.add(number, |number| hash(&id_at(bits, kinds, texts, number)));
-        Ok(number)
+        number
+    }
+
+    /// Makes all values found that were pushed, and tells whether each is there once.
+    pub(super) fn index(&mut self) -> bool {
+        let mut finder = Finder::expecting(self.len());
+        let Self { bits, kinds, texts, .. } = self;
+        let id = |number| id_at(bits, kinds, texts, number);
+        let mut numbers = (0..).take(bits.len());
+        let is_new = numbers.all(|number| {
+            let own = id(number);
+            let known = finder.find(hash(&own), |other| is_at(bits, kinds, texts, other, &own));
+            finder.add(number, |number| hash(&id(number)));
+            known.is_none()
+        });
+        self.finder = finder;
+        is_new
     }
 
     /// Adds no more, and takes no more room than is needed.
@@ -65,12 +86,7 @@ impl Values {
 
     /// Whether a value is the one of a number.
     pub(super) fn is(&self, number: u32, id: &Id) -> bool {
-        let at = number as usize;
-        match id {
-            Id::Guid(guid) if self.kinds[at] != TEXT => self.bits[at] == guid.0,
-            Id::Text(_) if self.kinds[at] != TEXT => false,
-            _ => self.id(number) == *id,
-        }
+        is_at(&self.bits, &self.kinds, &self.texts, number, id)
     }
 
     /// The value of a number.
@@ -106,6 +122,15 @@ fn id_at(bits: &[u128], kinds: &[u8], texts: &str, number: u32) -> Id {
     if kinds[at] == TEXT { Id::of(text_at(bits[at], texts)) } else { Id::Guid(Guid(bits[at])) }
 }
 
+fn is_at(bits: &[u128], kinds: &[u8], texts: &str, number: u32, id: &Id) -> bool {
+    let at = number as usize;
+    match id {
+        Id::Guid(guid) if kinds[at] != TEXT => bits[at] == guid.0,
+        Id::Text(_) if kinds[at] != TEXT => false,
+        _ => id_at(bits, kinds, texts, number) == *id,
+    }
+}
+
 fn text_at(bits: u128, texts: &str) -> &str {
     let number = |bits: u128| usize::try_from(bits & u128::from(u64::MAX)).unwrap_or(usize::MAX);
     let (at, length) = (number(bits >> 64), number(bits));
@@ -132,14 +157,23 @@ mod tests {
         for (text, number) in texts.iter().zip(0..) {
             assert_eq!(values.add(text), Ok(number));
         }
+        assert_eq!(values.add(&guid.to_uppercase()), Err(0));
+        assert_eq!(values.add(&mixed.to_lowercase()), Err(3));
         values.shrink();
         for (text, number) in texts.iter().zip(0..) {
             assert_eq!((values.text(number).as_ref(), values.find(&Id::of(text))), (*text, Some(number)));
             assert_eq!(values.id(number), Id::of(text));
         }
-        assert_eq!(values.add(&guid.to_uppercase()), Err(0));
-        assert_eq!(values.add(&mixed.to_lowercase()), Err(3));
         assert_eq!(values.find(&Id::of("default")), None);
+        let mut pushed = Values::default();
+        texts.iter().for_each(|text| assert_eq!(pushed.push(text) as usize + 1, pushed.len()));
+        assert!(pushed.index());
+        assert_eq!(pushed, values);
+        for twice in [&*guid.to_uppercase(), "Default"] {
+            let mut pushed = pushed.clone();
+            pushed.push(twice);
+            assert!(!pushed.index(), "{twice}");
+        }
         assert_eq!(values.plain_texts().collect::<Vec<_>>(), ["Default", mixed, "é/ü"]);
     }
 }
