@@ -27,7 +27,7 @@ pub struct Bindings {
     played: BTreeMap<u32, (u32, u64)>,
     /// How many requests came.
     asked: u64,
-    begins: BTreeMap<Key, usize>,
+    begins: BTreeMap<(bool, Key), usize>,
     pub(super) said: Said,
 }
 
@@ -130,9 +130,10 @@ impl Bindings {
         self.played.len()
     }
 
-    /// How many groups of a shape, from the first on, were played: a search for one that was not begins after them.
-    pub fn begin(&mut self, shape: Key) -> &mut usize {
-        self.begins.entry(shape).or_default()
+    /// How many groups of a shape, from the first on, were played: a search for one that was not begins after them. With
+    /// places `ignored` and without, a key may be of other groups.
+    pub fn begin(&mut self, shape: Key, ignored: bool) -> &mut usize {
+        self.begins.entry((ignored, shape)).or_default()
     }
 
     /// Counts one more play of a request that `exchange` answered so often; `new` is an id that it has bound.

@@ -35,6 +35,8 @@ struct Settled<'a> {
 struct Groups<'a> {
     shapes: &'a Shapes,
     shape: u32,
+    /// Whether places are ignored in it.
+    ignored: bool,
 }
 
 impl Groups<'_> {
@@ -60,7 +62,7 @@ impl Index {
         ignored: bool,
     ) -> Option<Choice<'a>> {
         let shape = shapes.find(live.key)?;
-        let groups = Groups { shapes, shape };
+        let groups = Groups { shapes, shape, ignored };
         let bound: Each<_> = live.tokens.iter().map(|token| bindings.bound(&token.id)).collect();
         let row = |(token, bound): (&Token, &Option<Bound>)| bound.map(|it| it.row).or_else(|| self.unseal(&token.id));
         let rows: Each<_> = live.tokens.iter().zip(&bound).map(row).collect();
@@ -100,11 +102,11 @@ impl Index {
             return self.best(groups, all, settled).map(|(_, group)| group);
         }
         let shape = settled.live.key;
-        let mut begun = u32::try_from(*bindings.begin(shape)).unwrap_or(u32::MAX);
+        let mut begun = u32::try_from(*bindings.begin(shape, groups.ignored)).unwrap_or(u32::MAX);
         while all.start + begun < all.end && groups.is_begun(all.start + begun, bindings) {
             begun += 1;
         }
-        *bindings.begin(shape) = begun as usize;
+        *bindings.begin(shape, groups.ignored) = begun as usize;
         let unplayed = (all.start + begun..all.end).filter(|group| !groups.is_begun(*group, bindings));
         let fresh = self.best(groups, unplayed, settled);
         if fresh.is_some_and(|(new, _)| new <= 1) {

@@ -64,7 +64,8 @@ impl Outline {
     /// About how much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         let gapped = |gapped: &Gapped| gapped.fixed.len() + size_of_val(&*gapped.gaps);
-        let holes: usize = self.holes.iter().map(|hole| size_of_val(hole) + hole.known.len()).sum();
+        let holes: usize =
+            self.holes.iter().map(|hole| size_of_val(hole) + hole.place.named() + hole.known.len()).sum();
         size_of_val(self) + gapped(&self.loose) + self.exact.as_ref().map_or(0, gapped) + holes
     }
 

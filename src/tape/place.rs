@@ -63,6 +63,14 @@ impl Place {
         text.extend_from_slice(name.as_bytes());
     }
 
+    /// How many bytes its name has, where it has one of its own.
+    pub(super) fn named(&self) -> usize {
+        match self {
+            Self::Query(name) | Self::Header(name) | Self::Json(name) => name.len(),
+            _ => 0,
+        }
+    }
+
     /// The order of places in a walk of a message: elements of arrays by their numbers.
     #[must_use]
     pub fn walked(&self, other: &Self) -> Ordering {

@@ -362,6 +362,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_has_an_ignored_member_and_what_has_not_are_played_each_in_their_order() {
+        let id = |n: usize| format!("{n}0c0c0c0-1029-4901-91f0-05454c445d59");
+        let said = |n: usize, at: &str| {
+            let at = if at.is_empty() { String::new() } else { format!(r#","lastReportedDateTime":"{at}""#) };
+            request(&format!("POST {}/userStatuses", id(n)), &format!(r#"{{"n":1{at}}}"#))
+        };
+        let tape = [said(1, "now"), said(2, "now"), said(3, ""), said(4, "")];
+        for strict in [false, true] {
+            let mut deck = Deck::of(tape.iter().map(|one| answered(one.clone(), 201, "{}".to_owned())).collect());
+            deck.manner.strict = strict;
+            let live = [said(5, "later"), said(6, "later"), said(7, "later"), said(8, "")];
+            let played = live.map(|one| deck.answer(one).map(|answer| answer.exchange).map_err(|miss| miss.message));
+            assert_eq!(played, [Ok(1), Ok(2), Ok(3), Ok(4)], "strict: {strict}");
+        }
+    }
+
     /// A POST under A, then what is known of it, and one under B with the same body.
     fn recording() -> Vec<Exchange> {
         vec![

@@ -91,7 +91,8 @@ impl ReadingCache {
         if !self.blind.get_or_init(|| rules.are_blind_to_guids()) || !self.came_before(hash) {
             return;
         }
-        let Some(pattern) = Pattern::of(&skeleton, request, reading, rules).map(Box::new) else { return };
+        let pattern = Pattern::of(&skeleton, request, reading, rules).filter(|one| one.bytes() <= self.room);
+        let Some(pattern) = pattern.map(Box::new) else { return };
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + pattern.bytes() > self.room {
             *kept = Kept::default();
@@ -138,7 +139,9 @@ impl Pattern {
 
     /// About how much memory it takes.
     fn bytes(&self) -> usize {
-        self.skeleton.len() + self.outline.bytes() + BESIDES + EACH * (self.tokens.len() + self.reading.varying.len())
+        let varying = self.reading.varying.iter().map(|one| EACH + one.place.named() + one.literal.len());
+        let parts = EACH * self.tokens.len() + varying.sum::<usize>();
+        self.skeleton.len() + self.outline.bytes() + BESIDES + parts
     }
 
     /// The reading of the request with this skeleton and this body.
@@ -358,13 +361,14 @@ mod tests {
         assert!(recalled(&raw(&target, &body), &raw(&target, &body), &rules()).is_some());
         let secret = body.replace("due", "client_secret");
         assert_eq!(recalled(&raw(&target, &secret), &raw(&target, &secret), &rules()), None);
-        let changes = Changes { members: vec![A.to_owned()], ..Changes::default() };
+        let named = |member: String| Changes { members: vec![member], ..Changes::default() };
         let ticket = Changes { rules: vec![("ticket".into(), "TICKET-[0-9]+".into())], ..Changes::default() };
         let people = IdPlaces { people: true, ..IdPlaces::default() };
         for sharp in [
             Rules::new(vec![Rule::of(Route::parse("POST /**/0*").unwrap())], IdPlaces::default()),
             Rules::new(vec![], people),
-            rules().with_secrets(Secrets::new(&changes).unwrap()),
+            rules().with_secrets(Secrets::new(&named(A.to_owned())).unwrap()),
+            rules().with_secrets(Secrets::new(&named(A.replacen('-', "_-", 1))).unwrap()),
             rules().with_secrets(Secrets::new(&ticket).unwrap()),
         ] {
             assert_eq!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp), None);

@@ -51,6 +51,11 @@ struct Rule {
     ready: OnceLock<Regex>,
 }
 
+/// Whether the name of a member has a GUID in it, however underscores stand in that: they are not looked at.
+fn has_guid(name: &str) -> bool {
+    guid::tokens(name).next().is_some() || guid::tokens(&name.replace('_', "")).next().is_some()
+}
+
 impl Rule {
     fn of(pattern: String) -> Self {
         Self { pattern, ready: OnceLock::new() }
@@ -139,7 +144,7 @@ impl Secrets {
             header_names: whole.into_iter().map(str::to_owned).collect(),
             headers: patterned.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
-            looks_at_guids: !changes.rules.is_empty() || own().any(|name| guid::tokens(name).next().is_some()),
+            looks_at_guids: !changes.rules.is_empty() || own().any(has_guid),
             any: RegexSet::new(&patterns)?,
             each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
             member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
