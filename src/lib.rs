@@ -163,6 +163,7 @@
 //!   choosing.rs          which of its exchanges answers
 //!   bindings.rs          what a session has settled: live ids, plays
 //!   bound_ids.rs         the GUIDs among them
+//!   paged.rs             what some of many numbers have
 //!   playing.rs           a request answered: chosen, bound, spoken
 //!   speaking.rs          the value of every id in an answer
 //!   echo.rs              ignored places that an answer repeats

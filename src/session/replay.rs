@@ -136,9 +136,11 @@ impl Player {
     }
 
     fn find_raw(&self, request: &Taped<Request>, raw: Option<&RawRequest<'_>>) -> Result<Answer, Box<Unanswered>> {
-        let (mut bindings, reading) = self.read(request);
+        let (held, reading) = self.read(request);
+        let sought = self.index.seek(&reading);
+        let mut bindings = held.unwrap_or_else(|| self.bindings());
         let plain = bindings.lexicon().is_empty();
-        let decided = playing::decide(&self.index, &mut bindings, self.manner, &reading)
+        let decided = playing::decide(&self.index, &mut bindings, self.manner, sought)
             .map_err(|used| playing::unanswered(&self.index, &mut bindings, request, used))?;
         let answer = self.speak(decided, bindings, |_| Response::default());
         if let Some(raw) = raw.filter(|_| plain) {
@@ -156,13 +158,14 @@ impl Player {
         message: impl FnOnce(usize) -> M,
     ) -> Option<Result<Answer<M>, Box<Miss>>> {
         let reading = self.index.recall(raw)?;
+        let sought = self.index.seek(&reading);
         let mut bindings = self.bindings();
         if !bindings.lexicon().is_empty() {
             return None;
         }
         debug_assert_eq!(reading, playing::read(&self.index, &self.taped(raw.request()), &Lexicon::default()));
         let answered = played::whole(|| {
-            let decided = playing::decide(&self.index, &mut bindings, self.manner, &reading);
+            let decided = playing::decide(&self.index, &mut bindings, self.manner, sought);
             decided.map(|decided| self.speak(decided, bindings, message))
         });
         let answer = match answered {
@@ -197,16 +200,15 @@ impl Player {
         self.tally.answered(answer.repeat, answer.allowed.iter().map(|rule| self.index.rule_name(*rule)));
     }
 
-    /// Reads a request, aside from the lock where what the session knows makes no difference to it.
-    fn read(&self, request: &Taped<Request>) -> (MutexGuard<'_, Bindings>, Reading) {
+    /// Reads a request; where what the session knows makes a difference to it, what it knows is held from then on.
+    fn read(&self, request: &Taped<Request>) -> (Option<MutexGuard<'_, Bindings>>, Reading) {
         let bindings = self.bindings();
         if !bindings.lexicon().is_empty() {
             let reading = playing::read(&self.index, request, bindings.lexicon());
-            return (bindings, reading);
+            return (Some(bindings), reading);
         }
         drop(bindings);
-        let reading = playing::read(&self.index, request, &Lexicon::default());
-        (self.bindings(), reading)
+        (None, playing::read(&self.index, request, &Lexicon::default()))
     }
 
     fn bindings(&self) -> MutexGuard<'_, Bindings> {

@@ -7,6 +7,7 @@ use super::id::Id;
 use super::ids::Row;
 use super::lexicon::Lexicon;
 use super::matching::{Key, Token};
+use super::paged::Paged;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The state of a session. It only grows: a live id that stands for a placeholder does so to the end.
@@ -18,17 +19,25 @@ pub struct Bindings {
     /// For each text its row, and the digest of what it was derived from; none for a given one.
     texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
     lexicon: Lexicon,
-    first_live: BTreeMap<Row, String>,
+    first_live: Paged<Option<Box<str>>>,
     /// The plays that came once, but for those that are kept with an id.
     once: BTreeSet<Play>,
     /// How often those were played that were played more than once.
     again: BTreeMap<Play, u32>,
-    /// How often each exchange answered, and which request it answered last.
-    played: BTreeMap<u32, (u32, u64)>,
+    played: Paged<Plays>,
+    /// How many exchanges answered.
+    distinct: usize,
     /// How many requests came.
     asked: u64,
     begins: BTreeMap<(bool, Key), usize>,
     pub(super) said: Said,
+}
+
+/// How often an exchange answered, and which request it answered last.
+#[derive(Debug, Default)]
+struct Plays {
+    count: u32,
+    last: u64,
 }
 
 impl Play {
@@ -62,13 +71,13 @@ impl Bindings {
     /// The first live id that stood for a placeholder, as its client spelled it.
     #[must_use]
     pub fn live(&self, row: Row) -> Option<&str> {
-        self.first_live.get(&row).map(String::as_str)
+        self.first_live.get(row)?.as_deref()
     }
 
     /// Settles that `token` stands for `row` from now on, and tells whether it is a new id.
     pub fn bind(&mut self, token: &Token, row: Row) -> bool {
         let new = self.know(&token.id, row, None);
-        self.first_live.entry(row).or_insert_with(|| token.spelled.to_string());
+        self.first_live.get_mut(row).get_or_insert_with(|| (&*token.spelled).into());
         new
     }
 
@@ -110,13 +119,13 @@ impl Bindings {
     /// How often `exchange` answered any request.
     #[must_use]
     pub fn played(&self, exchange: u32) -> u32 {
-        self.played.get(&exchange).map_or(0, |(count, _)| *count)
+        self.played.get(exchange).map_or(0, |plays| plays.count)
     }
 
     /// The request, counted from 1, that `exchange` answered last.
     #[must_use]
     pub fn last_played(&self, exchange: u32) -> u64 {
-        self.played.get(&exchange).map_or(0, |(_, last)| *last)
+        self.played.get(exchange).map_or(0, |plays| plays.last)
     }
 
     /// Counts a request that came.
@@ -127,7 +136,7 @@ impl Bindings {
     /// The number of exchanges that answered at least once.
     #[must_use]
     pub fn distinct_played(&self) -> usize {
-        self.played.len()
+        self.distinct
     }
 
     /// How many groups of a shape, from the first on, were played: a search for one that was not begins after them. With
@@ -144,8 +153,9 @@ impl Bindings {
             Some(bound) => bound.first = play,
             None => drop(self.once.insert(play)),
         }
-        let (count, last) = self.played.entry(exchange).or_default();
-        *count += 1;
-        *last = self.asked;
+        let plays = self.played.get_mut(exchange);
+        self.distinct += usize::from(plays.count == 0);
+        plays.count += 1;
+        plays.last = self.asked;
     }
 }

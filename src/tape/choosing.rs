@@ -12,6 +12,26 @@ use smallvec::SmallVec;
 /// Something of each id of a request: of so many without memory of its own.
 type Each<T> = SmallVec<[T; 4]>;
 
+/// What the tape alone tells of a request, whatever a session has settled: looked up before the session is asked, so that
+/// nobody has to wait for it.
+#[derive(Debug)]
+pub struct Sought<'a> {
+    pub(super) reading: &'a Reading,
+    /// The numbers of its shapes, with every place and without those that are ignored.
+    exact: Option<u32>,
+    loose: Option<u32>,
+    ids: Each<Known>,
+}
+
+/// What the tape alone tells of an id.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// The row that it was sealed for.
+    sealed: Option<Row>,
+    /// What it is in a filling where it stands for nothing else: its recorded row, or the number of a literal.
+    filled: Option<u32>,
+}
+
 /// The exchange that answers, and how its ids stand in the live request.
 #[derive(Debug)]
 pub(super) struct Choice<'a> {
@@ -23,10 +43,11 @@ pub(super) struct Choice<'a> {
     pub(super) plays: u32,
 }
 
-/// A live request, and for each of its ids the row that it stands for beyond doubt, if there is one.
+/// A live request, what the tape tells of each of its ids, and the row that it stands for beyond doubt, if there is one.
 #[derive(Clone, Copy)]
 struct Settled<'a> {
     live: Shape<'a>,
+    ids: &'a [Known],
     rows: &'a [Option<Row>],
 }
 
@@ -47,28 +68,43 @@ impl Groups<'_> {
 }
 
 impl Index {
+    /// What the tape alone tells of a request.
+    #[must_use]
+    pub fn seek<'a>(&self, reading: &'a Reading) -> Sought<'a> {
+        let known = |token: &Token| {
+            let literal = || self.literals.find(&token.id).map(|number| LITERAL | number);
+            Known { sealed: self.unseal(&token.id), filled: self.recorded_row(&token.id).or_else(literal) }
+        };
+        let (exact, loose) = (self.exact.find(reading.exact().key), self.loose.find(reading.loose().key));
+        Sought { reading, exact, loose, ids: reading.tokens().iter().map(known).collect() }
+    }
+
     /// Finds the exchange that answers, preferring one for which no place is ignored.
-    pub(super) fn choose<'a>(&self, reading: &'a Reading, bindings: &mut Bindings) -> Option<Choice<'a>> {
-        let exact = self.choose_in(&self.exact, reading.exact(), reading, bindings, false);
-        exact.or_else(|| self.choose_in(&self.loose, reading.loose(), reading, bindings, true))
+    pub(super) fn choose<'a>(&self, sought: &Sought<'a>, bindings: &mut Bindings) -> Option<Choice<'a>> {
+        let Sought { reading, exact, loose, .. } = *sought;
+        let groups = |shapes, shape, ignored| Groups { shapes, shape, ignored };
+        let exact = exact.map(|shape| groups(&self.exact, shape, false));
+        let loose = loose.map(|shape| groups(&self.loose, shape, true));
+        let exact = exact.and_then(|groups| self.choose_in(groups, reading.exact(), sought, bindings));
+        exact.or_else(|| loose.and_then(|groups| self.choose_in(groups, reading.loose(), sought, bindings)))
     }
 
     fn choose_in<'a>(
         &self,
-        shapes: &Shapes,
+        groups: Groups<'_>,
         live: Shape<'a>,
-        reading: &Reading,
+        sought: &Sought<'_>,
         bindings: &mut Bindings,
-        ignored: bool,
     ) -> Option<Choice<'a>> {
-        let shape = shapes.find(live.key)?;
-        let groups = Groups { shapes, shape, ignored };
+        let Groups { shapes, shape, ignored } = groups;
+        // The ids of the loose shape come first.
+        let ids = &sought.ids[..live.tokens.len()];
         let bound: Each<_> = live.tokens.iter().map(|token| bindings.bound(&token.id)).collect();
-        let row = |(token, bound): (&Token, &Option<Bound>)| bound.map(|it| it.row).or_else(|| self.unseal(&token.id));
-        let rows: Each<_> = live.tokens.iter().zip(&bound).map(row).collect();
-        let settled = Settled { live, rows: &rows };
-        let group = self.settled(groups, settled).or_else(|| self.nearest(groups, settled, bindings))?;
-        let request = reading.very_request();
+        let row = |(known, bound): (&Known, &Option<Bound>)| bound.map(|it| it.row).or(known.sealed);
+        let rows: Each<_> = ids.iter().zip(&bound).map(row).collect();
+        let settled = Settled { live, ids, rows: &rows };
+        let group = Self::settled(groups, settled).or_else(|| self.nearest(groups, settled, bindings))?;
+        let request = sought.reading.very_request();
         let plays =
             shapes.exchanges(group).iter().map(|&exchange| (exchange, bindings.plays(request, exchange, &bound)));
         // The first that did not answer it, or else the last.
@@ -86,12 +122,9 @@ impl Index {
     }
 
     /// The group for the ids as they are known so far, if there is one: found without a search.
-    fn settled(&self, groups: Groups<'_>, Settled { live, rows }: Settled<'_>) -> Option<u32> {
-        let filled = |(token, row): (&Token, &Option<Row>)| {
-            let row = row.or_else(|| self.recorded_row(&token.id));
-            row.or_else(|| self.literals.find(&token.id).map(|number| LITERAL | number))
-        };
-        let filling: Each<u32> = live.tokens.iter().zip(rows).map(filled).collect::<Option<_>>()?;
+    fn settled(groups: Groups<'_>, Settled { ids, rows, .. }: Settled<'_>) -> Option<u32> {
+        let filled = |(known, row): (&Known, &Option<Row>)| row.or(known.filled);
+        let filling: Each<u32> = ids.iter().zip(rows).map(filled).collect::<Option<_>>()?;
         groups.shapes.group(groups.shape, &filling)
     }
 
@@ -125,7 +158,7 @@ impl Index {
         &self,
         groups: Groups<'_>,
         among: impl Iterator<Item = u32>,
-        Settled { live, rows }: Settled<'_>,
+        Settled { live, rows, .. }: Settled<'_>,
     ) -> Option<(usize, u32)> {
         let mut best: Option<(usize, u32)> = None;
         for group in among {

@@ -6,7 +6,7 @@ use super::echo;
 use super::form::Known;
 use super::id::Id;
 use super::ids::{self, Row};
-use super::index::{COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
+use super::index::{ALONE, COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
 use super::matching::{Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Played};
@@ -120,7 +120,8 @@ impl Compiler {
         let echoes = echo::echoes(&mut self.learnt, &answer, &varying, shown, |text| self.ground.template(text));
         script.echo(echoes, &self.ground.ids);
         echo::note(&mut self.learnt, &stated, prepared.states, number);
-        self.traits.push(prepared.traits);
+        let is_alone = script.echoes_itself_only() && self.is_told(loose, script.rows());
+        self.traits.push(prepared.traits | if is_alone { ALONE } else { 0 });
         let (loose_key, loose_filling) = (prepared.loose, loose.to_vec());
         let (took, request) = (prepared.took, prepared.request);
         Played { took, marks, script, stated, loose_key, loose_filling, varying, request }
@@ -157,7 +158,9 @@ impl Compiler {
         let is_compared = self.file(&form.address, number);
         known.pack(is_compared, packed);
         echo::note(&mut self.learnt, &form.stated, known.states, number);
-        self.traits.push(form.traits);
+        // No answer that is known by a form repeats an earlier request.
+        let is_alone = self.is_told(loose, shown.iter().copied());
+        self.traits.push(form.traits | if is_alone { ALONE } else { 0 });
     }
 
     /// The number of the next exchange.
@@ -232,6 +235,13 @@ impl Compiler {
                 self.minters[*row as usize] = number;
             }
         }
+    }
+
+    /// Whether what the next exchange is asked with tells all ids that it shows.
+    fn is_told(&self, asked: &[u32], mut shown: impl Iterator<Item = Row>) -> bool {
+        let number = self.number();
+        let is_sealed = |row: Row| self.minters[row as usize] == number && self.ground.ids.is_upper(row).is_some();
+        shown.all(|row| asked.contains(&row) || is_sealed(row))
     }
 
     /// Notes the ids that an answer shows without what they were minted with. Those that it shows are all minted by

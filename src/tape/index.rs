@@ -41,6 +41,8 @@ pub(super) const HEARD: u8 = 4;
 
 /// One of which it is known how long it took.
 pub(super) const TIMED: u8 = 8;
+/// One whose answer the compared part of its request tells alone: it shows no id but those asked for and those that it seals.
+pub(super) const ALONE: u8 = 16;
 
 /// How many exchanges of a route a miss compares at most, so that it stays quick.
 pub(super) const COMPARED: usize = 10_000;

@@ -41,6 +41,7 @@ pub mod miss;
 mod ordering;
 mod outline;
 pub mod packing;
+mod paged;
 pub mod pairing;
 mod pattern;
 pub mod people;

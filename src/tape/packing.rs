@@ -17,7 +17,7 @@ use std::io::{self, Read, Write};
 
 /// Goes up with every change to what an index holds or to how requests are read, so that no index of another program is
 /// taken for one of this.
-const READING: u32 = 4;
+const READING: u32 = 5;
 
 /// What an index depends on besides its cassette: this program, and the rules by which messages are read.
 #[must_use]

@@ -1,13 +1,12 @@
 //! A live request answered from tape: the exchange is chosen, ids are bound, and the answer is spoken with them.
 
 use super::bindings::Bindings;
-use super::choosing::Choice;
+use super::choosing::{Choice, Sought};
 use super::differences::Live;
 use super::exchange::{Request, Taped};
 use super::guid::Guid;
 use super::id::Id;
-use super::ids::Row;
-use super::index::{HEARD, Index, READS};
+use super::index::{ALONE, HEARD, Index, READS};
 use super::lexicon::Lexicon;
 use super::matching::{Key, Reading, Repeat, Token, Varying};
 use super::miss::{Played, Unanswered};
@@ -64,14 +63,14 @@ fn find<'a>(
     index: &Index,
     bindings: &mut Bindings,
     manner: Manner,
-    reading: &'a Reading,
+    sought: &Sought<'a>,
 ) -> Result<Found<'a>, Option<Used>> {
     let verbatim =
         |choice: &Choice<'_>| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
-    let choice = index.choose(reading, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
+    let choice = index.choose(sought, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
     let repeat = bindings.played(choice.exchange) > 0;
     let writes = !index.is(choice.exchange, READS);
-    let no_repeat = (reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && choice.plays > 0;
+    let no_repeat = (sought.reading.repeat == Repeat::Miss || (manner.verbatim && writes)) && choice.plays > 0;
     if (manner.strict && repeat) || no_repeat {
         return Err(Some(Used { exchange: choice.exchange, by_rule: no_repeat && !manner.strict }));
     }
@@ -82,7 +81,7 @@ fn find<'a>(
 #[must_use]
 pub fn is_on_tape(index: &Index, bindings: &mut Bindings, manner: Manner, request: &Taped<Request>) -> bool {
     let reading = read(index, request, bindings.lexicon());
-    find(index, bindings, manner, &reading).is_ok()
+    find(index, bindings, manner, &index.seek(&reading)).is_ok()
 }
 
 /// What request this is, whatever came before it and whatever stands at places that may vary.
@@ -122,7 +121,8 @@ pub fn answer(
     manner: Manner,
     reading: &Reading,
 ) -> Result<Answer, Option<Used>> {
-    let spoken = decide(index, bindings, manner, reading)?.speak(index, bindings, manner, Response::default());
+    let spoken =
+        decide(index, bindings, manner, index.seek(reading))?.speak(index, bindings, manner, Response::default());
     Ok(spoken.settle(bindings))
 }
 
@@ -136,7 +136,7 @@ pub struct Decided<'a> {
     repeat: bool,
 }
 
-/// Settles which exchange answers a request, as it [reads](read), and whom its ids stand for.
+/// Settles which exchange answers a request, by what the tape tells of it as it [reads](read), and whom its ids stand for.
 ///
 /// # Errors
 /// As [`answer`].
@@ -144,9 +144,10 @@ pub fn decide<'a>(
     index: &Index,
     bindings: &mut Bindings,
     manner: Manner,
-    reading: &'a Reading,
+    sought: Sought<'a>,
 ) -> Result<Decided<'a>, Option<Used>> {
-    let Found { choice, repeat } = find(index, bindings, manner, reading)?;
+    let Found { choice, repeat } = find(index, bindings, manner, &sought)?;
+    let reading = sought.reading;
     bindings.ask();
     let plays = if reading.repeat == Repeat::Last { 0 } else { choice.plays };
     let new = settle(index, bindings, &choice, reading.loose().tokens);
@@ -160,11 +161,7 @@ impl Decided<'_> {
     #[must_use]
     pub fn stands_alone(&self, index: &Index) -> bool {
         let exchange = self.choice.exchange;
-        let is_asked = |row: Row| self.choice.bound.iter().any(|(bound, _)| *bound == row);
-        let is_sealed = |row: Row| index.minter(row) == Some(exchange) && index.ids.is_upper(row).is_some();
-        !index.is(exchange, HEARD)
-            && !index.rules.ids().people
-            && index.exchange(exchange).script.speaks_only(|row| is_asked(row) || is_sealed(row))
+        index.is(exchange, ALONE) && !index.is(exchange, HEARD) && !index.rules.ids().people
     }
 
     /// The exchange that answers, counted from 1.
@@ -259,9 +256,8 @@ fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
 fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>, compared: &[Token]) -> Option<Guid> {
     let mut new = None;
     for (row, token) in &choice.bound {
-        let minted = index.minter(*row).is_some();
-        let known = index.unseal(&token.id).is_some() || index.ids.is(*row, &token.id);
-        if !(minted && known)
+        let is_known = || index.unseal(&token.id).is_some() || index.ids.is(*row, &token.id);
+        if !(index.minter(*row).is_some() && is_known())
             && bindings.bind(token, *row)
             && let Id::Guid(guid) = token.id
             && compared.iter().any(|compared| compared.id == token.id)

@@ -272,14 +272,12 @@ impl Script {
         self.field_rows().chain(body)
     }
 
-    /// Whether nothing is filled in but such ids, and what the request itself says.
-    pub(super) fn speaks_only(&self, is: impl Fn(Row) -> bool) -> bool {
-        let mut body = self.body_blanks();
-        self.field_rows().all(&is)
-            && body.all(|blank| match blank {
-                Blank::Id(row) => is(*row),
-                Blank::Echo(echo) => matches!(echo.source, Source::Own(_)),
-            })
+    /// Whether it repeats nothing that an earlier request said.
+    pub(super) fn echoes_itself_only(&self) -> bool {
+        self.body_blanks().all(|blank| match blank {
+            Blank::Id(_) => true,
+            Blank::Echo(echo) => matches!(echo.source, Source::Own(_)),
+        })
     }
 
     fn field_rows(&self) -> impl Iterator<Item = Row> {

@@ -1,0 +1,53 @@
+//! What some of many numbers have: in small pages, each made when the first of its numbers gets something.
+
+/// How many numbers a page has: as few as keep the table of pages small.
+const PAGE: usize = 8;
+
+/// A table by number. What was never changed is as by default.
+#[derive(Debug)]
+pub(super) struct Paged<T> {
+    pages: Vec<Option<Box<[T; PAGE]>>>,
+}
+
+impl<T> Default for Paged<T> {
+    fn default() -> Self {
+        Self { pages: Vec::new() }
+    }
+}
+
+impl<T: Default> Paged<T> {
+    /// What a number has; none where its page was never needed.
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        let (page, at) = place(number);
+        self.pages.get(page)?.as_ref().map(|page| &page[at])
+    }
+
+    /// The same, to be changed.
+    pub(super) fn get_mut(&mut self, number: u32) -> &mut T {
+        let (page, at) = place(number);
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
+        }
+        &mut self.pages[page].get_or_insert_default()[at]
+    }
+}
+
+fn place(number: u32) -> (usize, usize) {
+    (number as usize / PAGE, number as usize % PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_is_found_and_nothing_else_takes_room() {
+        let mut paged = Paged::default();
+        for number in [0, 7, 8, 1_000_003] {
+            *paged.get_mut(number) = number + 1;
+        }
+        let found = [0, 1, 7, 8, 9, 16, 1_000_003, 1_000_008, u32::MAX].map(|number| paged.get(number).copied());
+        assert_eq!(found, [Some(1), Some(0), Some(8), Some(9), Some(0), None, Some(1_000_004), None, None]);
+        assert_eq!(paged.pages.iter().flatten().count(), 3);
+    }
+}
