@@ -50,6 +50,7 @@
 //!   reverse.rs           origin form
 //!   troubled.rs          faults on demand, as clients meet them
 //!   resetting.rs         a socket that can be reset
+//!   lingering.rs         the next request looked for a moment longer
 //!   naming.rs            which session a request belongs to
 //!   control.rs           the deck's own pages
 //!   answer.rs            one request in, one response out

@@ -1,5 +1,6 @@
 //! A socket that can be reset: what is dropped then ends without a goodbye, as when a connection breaks.
 
+use super::lingering::Linger;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,12 +28,13 @@ impl Reset {
 pub struct Socket {
     stream: TcpStream,
     reset: Reset,
+    linger: Linger,
 }
 
 impl Socket {
     /// A socket that is reset where that was asked for.
-    pub fn new(stream: TcpStream, reset: Reset) -> Self {
-        Self { stream, reset }
+    pub fn new(stream: TcpStream, reset: Reset, linger: Linger) -> Self {
+        Self { stream, reset, linger }
     }
 }
 
@@ -47,12 +49,14 @@ impl Drop for Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.linger.read(read, cx)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.linger.wrote();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -61,6 +65,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.linger.wrote();
         let length: usize = parts.iter().map(|part| part.len()).sum();
         if length > SMALL {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, parts);

@@ -2,6 +2,7 @@
 
 use super::connection::{self, Context, Ending};
 use super::front::Front;
+use super::lingering::{Alone, Linger};
 use super::resetting::{Reset, Socket};
 use super::reverse::Via;
 use crate::session::sessions::Name;
@@ -19,7 +20,9 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// Serves until `stop` is ready, then lets the exchanges under way finish, for ten seconds at most.
 pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<Output = ()>) {
     let (end, _) = watch::channel(Ending::No);
-    let places = Arc::new(Semaphore::new(front.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let most = front.limits.connections.min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(most));
+    let alone = Alone::of(&places);
     let mut full = false;
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -31,12 +34,11 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<O
             Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => {
                     full = false;
-                    begin(stream, &front, end.subscribe(), place);
+                    begin(stream, &front, end.subscribe(), (place, Linger::new(alone.clone(), most)));
                 }
                 Err(_) if full => {}
                 Err(_) => {
                     full = true;
-                    let most = front.limits.connections;
                     tracing::warn!(
                         "more than {most} connections at once: more are closed (limits.connections in config.toml)"
                     );
@@ -58,12 +60,17 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: impl Future<O
     }
 }
 
-fn begin(stream: TcpStream, front: &Arc<Front>, ending: watch::Receiver<Ending>, place: OwnedSemaphorePermit) {
+fn begin(
+    stream: TcpStream,
+    front: &Arc<Front>,
+    ending: watch::Receiver<Ending>,
+    (place, linger): (OwnedSemaphorePermit, Linger),
+) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     let Ok(local) = local else { return };
     let reset = Reset::default();
-    let stream = Box::new(Socket::new(stream, reset.clone()));
+    let stream = Box::new(Socket::new(stream, reset.clone(), linger));
     let (front, session, place) = (Arc::clone(front), Name::default(), Arc::new(place));
     let context = Context { front, ending, local, session, reset, place };
     context.clone().spawn(connection::serve(context, stream, Via::Own));
