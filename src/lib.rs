@@ -158,6 +158,7 @@
 //!   pattern.rs           bytes with blanks for what is another
 //!   compiling.rs         exchange by exchange
 //!   played.rs            compiled exchanges, in memory or kept outside it
+//!   lent.rs              one of them, read from its bytes
 //!   shapes.rs            which of them have requests of one shape
 //!   finder.rs            numbers by hash
 //!   packing.rs           an index as bytes

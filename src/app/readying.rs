@@ -108,7 +108,7 @@ pub(super) fn checked(path: &Path, secrets: &Secrets) -> Result<Option<(Index, V
     };
     let Some(_) = stream.all(worker, &mut add)? else { return Ok(None) };
     drop(ground);
-    let index = compiler.done(played::Exchanges::Held(Vec::new()), Mint::new("", &[0; 32]));
+    let index = compiler.done(played::Exchanges::default(), Mint::new("", &[0; 32]));
     Ok(Some((index.map_err(|source| damaged(path, source))?, leaks)))
 }
 

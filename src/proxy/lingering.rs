@@ -6,8 +6,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// How long it is looked for. No more than that is lost to others with each answer.
@@ -18,9 +18,10 @@ const MOMENT: Duration = Duration::from_micros(50);
 pub struct Alone(Option<Arc<Semaphore>>);
 
 impl Alone {
-    /// Of a deck that has so many places, each taken by a connection. Where there is one processor, it is the client's.
+    /// Of a deck that has so many places, each taken by a connection. Where it has one thread, as on one processor, the time
+    /// is better left to the client.
     pub fn of(places: &Arc<Semaphore>) -> Self {
-        let several = available_parallelism().is_ok_and(|processors| processors.get() > 1);
+        let several = Handle::current().metrics().num_workers() > 1;
         Self(several.then(|| Arc::clone(places)))
     }
 

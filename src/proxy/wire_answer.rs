@@ -5,9 +5,7 @@ use super::outgoing::Outgoing;
 use super::refusal::{CLIENT_REQUEST_ID, DECK};
 use crate::tape::script::Message;
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use std::borrow::Cow;
 
 /// An answer from tape, appended to what is to be written.
 #[derive(Debug)]
@@ -29,14 +27,18 @@ impl<'a> WireAnswer<'a> {
 
     fn tell(&mut self) {
         if !self.is_told {
-            field(self.to, &DECK, &[PLAYED.as_bytes(), itoa::Buffer::new().format(self.exchange).as_bytes()]);
+            field(
+                self.to,
+                DECK.as_str().as_bytes(),
+                &[PLAYED.as_bytes(), itoa::Buffer::new().format(self.exchange).as_bytes()],
+            );
             self.is_told = true;
         }
     }
 
     fn mark(&mut self) {
         if let Some(mark) = self.mark.filter(|_| !self.is_marked) {
-            field(self.to, &CLIENT_REQUEST_ID, &[mark]);
+            field(self.to, CLIENT_REQUEST_ID.as_str().as_bytes(), &[mark]);
             self.is_marked = true;
         }
     }
@@ -49,13 +51,17 @@ impl Message for WireAnswer<'_> {
         line(self.to, status);
     }
 
-    fn field(&mut self, name: &HeaderName, value: Cow<'_, HeaderValue>) {
-        if *name == DECK {
+    fn lines(&mut self, lines: &[u8], _: &Bytes) {
+        self.to.add(lines);
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        if name == DECK.as_str().as_bytes() {
             self.tell();
-        } else if *name == CLIENT_REQUEST_ID && self.mark.is_some() {
+        } else if name == CLIENT_REQUEST_ID.as_str().as_bytes() && self.mark.is_some() {
             self.mark();
         } else {
-            field(self.to, name, &[value.as_bytes()]);
+            field(self.to, name, &[value]);
         }
     }
 
@@ -72,7 +78,7 @@ const FIELD: usize = 64;
 /// Appends a message.
 pub fn append(message: &Response<Bytes>, to: &mut Outgoing) {
     line(to, message.status());
-    message.headers().iter().for_each(|(name, value)| field(to, name, &[value.as_bytes()]));
+    message.headers().iter().for_each(|(name, value)| field(to, name.as_str().as_bytes(), &[value.as_bytes()]));
     end(to, message.status(), message.body().clone());
 }
 
@@ -81,8 +87,8 @@ fn line(to: &mut Outgoing, status: StatusCode) {
     add(to, &[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
 }
 
-fn field(to: &mut Outgoing, name: &HeaderName, value: &[&[u8]]) {
-    add(to, &[name.as_str().as_bytes(), b": "]);
+fn field(to: &mut Outgoing, name: &[u8], value: &[&[u8]]) {
+    add(to, &[name, b": "]);
     add(to, value);
     add(to, &[b"\r\n"]);
 }
@@ -105,7 +111,9 @@ fn add(to: &mut Outgoing, parts: &[&[u8]]) {
 mod tests {
     use super::super::refusal::marked;
     use super::*;
+    use crate::tape::script::APART;
     use crate::wire::message;
+    use http::HeaderValue;
     use http_body_util::BodyExt as _;
     use std::future::poll_fn;
     use std::pin::Pin;
@@ -118,9 +126,14 @@ mod tests {
         written.begin(status, fields.len());
         response.begin(status, fields.len());
         for (name, value) in fields {
-            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
-            written.field(&name, Cow::Borrowed(&value));
-            response.field(&name, Cow::Owned(value));
+            if APART.contains(name) {
+                written.field(name.as_bytes(), value.as_bytes());
+                response.field(name.as_bytes(), value.as_bytes());
+            } else {
+                let line = Bytes::from(format!("{name}: {value}\r\n"));
+                written.lines(&line, &line);
+                response.lines(&line, &line);
+            }
         }
         written.end("body");
         response.end("body");
@@ -134,6 +147,11 @@ mod tests {
             poll_fn(|cx| outgoing.poll_write(Pin::new(&mut *text), cx)).await.unwrap();
         }
         texts.map(|text| String::from_utf8(text).unwrap())
+    }
+
+    #[test]
+    fn the_fields_that_are_put_in_the_stead_of_others_are_told_apart() {
+        assert_eq!(APART, [CLIENT_REQUEST_ID.as_str(), DECK.as_str()]);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use super::ids::{self, Row};
 use super::index::{ALONE, COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
 use super::matching::{Key, Rules};
 use super::mint::Mint;
-use super::played::{Exchanges, Played};
+use super::played::{Exchanges, Held, Played};
 use super::preparing::{Ground, Prepared, Preparer, Ready};
 use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
@@ -37,13 +37,13 @@ impl Index {
         let Cassette { ids, entries, people } = cassette;
         let ground = Arc::new(Ground::new(ids, people, rules));
         let (mut preparer, mut compiler) = (Preparer::new(Arc::clone(&ground)), Compiler::new(ground));
-        let mut held = Vec::new();
+        let mut packed = Vec::new();
         for (number, entry) in (1..).zip(entries) {
             let request = serde_json::to_vec(&entry.request).expect("an entry prints to memory");
-            held.push(compiler.add(preparer.prepare(&entry, request, number)?));
+            packed.push(compiler.add(preparer.prepare(&entry, request, number)?).packed());
             done();
         }
-        compiler.done(Exchanges::Held(held), mint)
+        compiler.done(Exchanges::Held(Held::of(&packed)), mint)
     }
 }
 

@@ -266,8 +266,8 @@ impl Marks {
     /// Writes them as they are packed, or that there are none.
     fn write(&self, filling: &Filling<'_>, with_marks: bool, packed: &mut Vec<u8>) {
         let marks = if with_marks { self.of(filling) } else { Vec::new() };
-        number(packed, marks.len() as u64);
-        marks.iter().for_each(|mark| number(packed, (*mark).into()));
+        number(packed, size_of_val(&*marks) as u64);
+        marks.iter().for_each(|mark| packed.extend_from_slice(&mark.to_le_bytes()));
     }
 
     fn of(&self, filling: &Filling<'_>) -> Vec<u32> {

@@ -175,8 +175,10 @@ impl Packed {
         let script = prepared.script.with_rows(|row| ROWS + number(row));
         let far = echo::with_rows(stated.clone(), |row| ROWS + row);
         // As they stand in `Played`, behind its marks.
-        let mut packed = Pattern::of(&(script, took, far, key, compared, prepared.varying)).with_key(key)?;
+        let mut packed = Pattern::default();
         packed.text(request);
+        packed.add(&(took, key, compared, script, prepared.varying, far));
+        let packed = packed.with_key(key)?;
         (!is_lost.get()).then_some(Self { packed, shown, stated })
     }
 }
@@ -382,7 +384,7 @@ mod tests {
                 return (Err(format!("{fault:?}")), known);
             }
         }
-        let index = compiler.done(Exchanges::Held(Vec::new()), Mint::new("", &[0; 32]));
+        let index = compiler.done(Exchanges::default(), Mint::new("", &[0; 32]));
         let tables = index.map_err(|fault| fault.to_string()).map(|index| {
             let mut tables = Vec::new();
             index.pack(&mut tables).unwrap();

@@ -178,7 +178,7 @@ fn compared(miss: Miss, index: &Index, unanswered: &Unanswered) -> Miss {
 fn nearest(index: &Index, unanswered: &Unanswered) -> Vec<Near> {
     let live = &unanswered.live;
     let candidates = index.near(live.address);
-    let apart = |exchange: u32| differences::distance(&index.exchange(exchange).marks, &live.marks);
+    let apart = |exchange: u32| differences::distance(&index.exchange(exchange).marks(), &live.marks);
     let mut ranked: Vec<(usize, u32)> = candidates.into_iter().map(|exchange| (apart(exchange), exchange)).collect();
     ranked.sort_unstable();
     let rank = |found: &Differences| (found.len(), found.first.iter().all(|found| found.id.is_none()));

@@ -34,6 +34,7 @@ mod json_values;
 pub mod latency;
 mod leaf;
 pub mod learning;
+mod lent;
 pub mod lexicon;
 pub mod matching;
 pub mod mint;

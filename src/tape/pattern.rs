@@ -78,11 +78,9 @@ pub(super) const ROWS: Row = 0x6000_0000;
 pub(super) const TOOK: u64 = 0x6000_0000_0000_0000;
 
 impl Pattern {
-    /// What a value is packed to, where characters and numbers stand for what is filled in.
-    pub(super) fn of(value: &impl Serialize) -> Self {
-        let mut pattern = Self::default();
-        postcard::serialize_with_flavor(value, Packing(&mut pattern)).expect("a form is packed to memory");
-        pattern
+    /// Adds what a value is packed to, where characters and numbers stand for what is filled in.
+    pub(super) fn add(&mut self, value: &impl Serialize) {
+        postcard::serialize_with_flavor(value, Packing(self)).expect("a form is packed to memory");
     }
 
     /// Adds bytes as they are.
@@ -238,7 +236,9 @@ mod tests {
         };
         let [one, other] = [0, 1].map(|number| stand_in(number).to_string());
         let key = Key([0xa5; 16]);
-        let pattern = Pattern::of(&value(&one, &other, ROWS + 1, TOOK, key.0)).with_key(key).unwrap();
+        let mut pattern = Pattern::default();
+        pattern.add(&value(&one, &other, ROWS + 1, TOOK, key.0));
+        let pattern = pattern.with_key(key).unwrap();
         for (length, row, took) in [(1, 1, 1), (100, 200, 300), (200, 70_000, u64::MAX), (20_000, Row::MAX, 0)] {
             let text = "x".repeat(length);
             let texts = [text.as_bytes(), "é".as_bytes()].into_iter().collect();

@@ -1,74 +1,79 @@
 //! Compiled exchanges: held in memory, or kept outside it and read when they are played.
 
-use super::cassette::RequestEntry;
 use super::echo::Stated;
 use super::ids::Row;
+use super::lent::Lent;
 use super::matching::{Key, Varying};
 use super::script::Script;
 use super::template::Template;
+use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-/// An exchange, compiled.
-#[derive(Debug, Serialize, Deserialize)]
+/// An exchange, compiled: what is packed, in this order, and read as [`Lent`].
+#[derive(Debug, Serialize)]
 pub struct Played {
-    /// By how many values requests are near it; none where many others have its route. They come first, as a miss reads
-    /// no more of an exchange.
+    /// By how many values requests are near it; none where many others have its route.
+    #[serde(serialize_with = "raw::numbers")]
     pub(super) marks: Box<[u32]>,
-    pub(super) script: Script,
+    /// Its request as it stands in the cassette, as JSON: for misses and reports.
+    #[serde(serialize_with = "raw::bytes")]
+    pub(super) request: Vec<u8>,
     /// How long it took in milliseconds, where that was recorded.
     pub(super) took: Option<u64>,
-    /// What its request states that another answer may repeat.
-    pub(super) stated: Stated<Template<Row>>,
     pub(super) loose_key: Key,
     /// What fills the blanks of its shape, as in [`super::shapes::Shapes`].
     pub(super) loose_filling: Vec<u32>,
+    pub(super) script: Script,
     /// What it said at ignored places.
     pub(super) varying: Vec<Varying>,
-    /// Its request as it stands in the cassette, as JSON: for misses and reports.
-    #[serde(with = "text")]
-    pub(super) request: Vec<u8>,
+    /// What its request states that another answer may repeat.
+    pub(super) stated: Stated<Template<Row>>,
 }
 
 impl Played {
-    /// Its request as it stands in the cassette.
-    pub(super) fn request(&self) -> RequestEntry {
-        serde_json::from_slice(&self.request).expect("what was printed is read")
+    /// The bytes by which it is kept.
+    #[must_use]
+    pub fn packed(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        self.pack(&mut packed);
+        packed
     }
 
-    /// Writes the bytes by which it is kept outside memory, in the stead of what was in `packed`.
+    /// Writes the bytes by which it is kept, in the stead of what was in `packed`.
     pub fn pack(&self, packed: &mut Vec<u8>) {
         with_sum(packed, |packed| {
             postcard::serialize_with_flavor(self, Appended(packed)).expect("an exchange is packed to memory");
         });
     }
-
-    /// The exchange that was packed; none where the bytes are others than those.
-    fn unpacked(bytes: &[u8]) -> Option<Self> {
-        let (sum, packed) = bytes.split_first_chunk()?;
-        (crc32fast::hash(packed) == u32::from_le_bytes(*sum)).then(|| postcard::from_bytes(packed).ok()).flatten()
-    }
 }
 
-/// A text as it is kept: as many numbers would be, but in one go.
-mod text {
-    use serde::{Deserialize as _, Deserializer, Serializer};
+/// Whether the bytes of a packed exchange are those that were packed.
+pub(super) fn is_whole(packed: &[u8]) -> bool {
+    packed.split_first_chunk().is_some_and(|(sum, rest)| crc32fast::hash(rest) == u32::from_le_bytes(*sum))
+}
 
-    pub(super) fn serialize<S: Serializer>(text: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(text)
+/// What is many bytes, packed in one go.
+mod raw {
+    use serde::Serializer;
+
+    pub(super) fn bytes<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        <&[u8]>::deserialize(from).map(<[u8]>::to_vec)
+    pub(super) fn numbers<S: Serializer>(numbers: &[u32], to: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        to.serialize_bytes(&bytes)
     }
 }
 
 /// How long the checksum before a packed exchange is.
-const SUM: usize = 4;
+pub(super) const SUM: usize = 4;
 
 /// What is written, behind its checksum, in the stead of what was in `packed`.
 pub(super) fn with_sum(packed: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
@@ -133,7 +138,7 @@ pub fn whole<T>(run: impl FnOnce() -> T) -> Result<T, Damaged> {
 const AT_HAND: usize = 256;
 
 /// An exchange that was read, and its number.
-type AtHand = Option<(u32, Arc<Played>)>;
+type AtHand = Option<(u32, Bytes)>;
 
 /// Exchanges that are kept outside memory.
 #[derive(Debug)]
@@ -151,31 +156,60 @@ impl Kept {
         Self { shelf, from, at_hand: (0..AT_HAND).map(|_| Mutex::default()).collect() }
     }
 
-    fn read(&self, exchange: u32) -> Option<Played> {
-        let range = self.from[exchange as usize]..self.from[exchange as usize + 1];
-        self.shelf.read(range).and_then(|bytes| Played::unpacked(&bytes))
+    /// All of them, in memory; none where one is not as it was kept.
+    pub(super) fn all(&self) -> Option<Held> {
+        let (Some(first), Some(last)) = (self.from.first(), self.from.last()) else { return Some(Held::default()) };
+        let held = Held { packed: self.shelf.read(*first..*last)?.into(), from: self.from.clone() };
+        let are_whole = (0..).take(held.len()).all(|exchange| is_whole(&held.packed[held.range(exchange)]));
+        are_whole.then_some(held)
     }
 
-    /// All of them, to be held in memory; none where one is not as it was kept.
-    pub(super) fn all(&self) -> Option<Vec<Played>> {
-        (0..).take(self.from.len().saturating_sub(1)).map(|exchange| self.read(exchange)).collect()
-    }
-
-    fn get(&self, exchange: u32) -> Arc<Played> {
+    fn get(&self, exchange: u32) -> Bytes {
         let place = &self.at_hand[exchange as usize % AT_HAND];
         let at_hand = || place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((number, played)) = &*at_hand()
+        if let Some((number, packed)) = &*at_hand()
             && *number == exchange
         {
-            return Arc::clone(played);
+            return packed.clone();
         }
-        let Some(read) = self.read(exchange) else {
+        let range = self.from[exchange as usize]..self.from[exchange as usize + 1];
+        let Some(read) = self.shelf.read(range).filter(|read| is_whole(read)) else {
             self.shelf.damaged();
             panic::resume_unwind(Box::new(Damaged));
         };
-        let played = Arc::new(read);
-        *at_hand() = Some((exchange, Arc::clone(&played)));
-        played
+        let packed = Bytes::from(read);
+        *at_hand() = Some((exchange, packed.clone()));
+        packed
+    }
+}
+
+/// Exchanges in memory, one behind the other.
+#[derive(Debug, Default)]
+pub struct Held {
+    packed: Bytes,
+    /// Where each begins; one more tells where the last ends.
+    from: Vec<u64>,
+}
+
+impl Held {
+    /// Those that were packed to these, in their order.
+    pub(super) fn of(packed: &[Vec<u8>]) -> Self {
+        let ends = packed.iter().scan(0, |end, packed| {
+            *end += packed.len() as u64;
+            Some(*end)
+        });
+        Self { from: [0].into_iter().chain(ends).collect(), packed: packed.concat().into() }
+    }
+
+    fn len(&self) -> usize {
+        self.from.len().saturating_sub(1)
+    }
+
+    fn range(&self, exchange: u32) -> Range<usize> {
+        let at = |number: usize| usize::try_from(self.from[number]).expect("it is in memory");
+        // What was read from a shelf did not begin at 0.
+        let (from, to) = (at(exchange as usize), at(exchange as usize + 1));
+        from - at(0)..to - at(0)
     }
 }
 
@@ -183,33 +217,26 @@ impl Kept {
 #[derive(Debug)]
 pub enum Exchanges {
     /// In memory.
-    Held(Vec<Played>),
+    Held(Held),
     /// Outside it.
     Kept(Kept),
+}
+
+impl Default for Exchanges {
+    fn default() -> Self {
+        Self::Held(Held::default())
+    }
 }
 
 impl Exchanges {
     pub(super) fn get(&self, exchange: u32) -> Lent<'_> {
         match self {
-            Self::Held(held) => Lent::Held(&held[exchange as usize]),
-            Self::Kept(kept) => Lent::Read(kept.get(exchange)),
-        }
-    }
-}
-
-/// An exchange, as long as it is looked at.
-pub(super) enum Lent<'a> {
-    Held(&'a Played),
-    Read(Arc<Played>),
-}
-
-impl Deref for Lent<'_> {
-    type Target = Played;
-
-    fn deref(&self) -> &Played {
-        match self {
-            Self::Held(played) => played,
-            Self::Read(played) => played,
+            Self::Held(held) => Lent::of(Cow::Borrowed(&held.packed), held.range(exchange)),
+            Self::Kept(kept) => {
+                let packed = kept.get(exchange);
+                let whole = 0..packed.len();
+                Lent::of(Cow::Owned(packed), whole)
+            }
         }
     }
 }

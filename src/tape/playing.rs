@@ -175,18 +175,19 @@ impl Decided<'_> {
     pub fn speak<M: Message>(self, index: &Index, bindings: &Bindings, manner: Manner, mut response: M) -> Spoken<M> {
         let exchange = self.exchange();
         let Self { reading, choice, plays, repeat } = self;
-        let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, plays);
-        let played = index.exchange(choice.exchange);
+        let lent = index.exchange(choice.exchange);
+        let play = lent.play();
+        let mut speaker = Speaker::new(index, bindings, manner.policy, &choice, (&play, plays));
         let value = |blank: &Blank| match blank {
             Blank::Id(row) => speaker.value(*row),
             Blank::Echo(echo) => speaker.echo(echo, &reading.varying),
         };
-        played.script.speak(value, &mut response);
+        let rest = play.script.speak(value, &mut response);
         let heard = index.is(choice.exchange, HEARD);
-        let said = if heard { speaker.said(&played.stated, &reading.varying) } else { Vec::new() };
+        let said = if heard { speaker.said(&rest.stated(), &reading.varying) } else { Vec::new() };
         let told = std::mem::take(&mut speaker.told);
-        let allowed = if choice.ignored { allowed(&played.varying, &reading.varying) } else { Vec::new() };
-        Spoken { answer: Answer { exchange, response, allowed, repeat, took: played.took }, told, said }
+        let allowed = if choice.ignored { allowed(&rest.varying(), &reading.varying) } else { Vec::new() };
+        Spoken { answer: Answer { exchange, response, allowed, repeat, took: play.took }, told, said }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A recorded response, ready to be spoken with the ids of a run.
+//! A recorded response, compiled: as the message that goes to the client, with blanks where ids stand.
 
 use super::echo::{Echo, Source};
 use super::exchange::Response;
@@ -8,37 +8,40 @@ use super::ids::{Ids, Row};
 use super::spelling::{Case, Spelling};
 use super::template::Template;
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY,
+    VARY,
+};
 use http::{Response as Spoken, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// A recorded response, ready to be spoken with the ids of a run: as the message that goes to the client, so that
-/// nothing of it is made anew each time but where ids stand.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A recorded response: as the message that goes to the client, so that nothing of it is made anew each time but where
+/// ids stand. It is packed in this order, and spoken from that ([`super::lent`]).
+#[derive(Clone, Debug, Serialize)]
 pub struct Script {
     status: u16,
-    fields: Vec<Field>,
     body: BodyScript<Blank>,
+    #[serde(serialize_with = "spoken")]
+    fields: Vec<Field>,
 }
 
 /// A header field.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Field {
-    #[serde(with = "name")]
-    name: HeaderName,
+    name: SmolStr,
     value: Value,
     /// Whoever writes a cassette by hand may have left framing in it; it is made anew when it is spoken.
     framing: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 enum Value {
-    /// The same in every run.
-    #[serde(with = "value")]
-    Fixed(HeaderValue),
+    /// The same bytes in every run.
+    Fixed(Box<[u8]>),
     Text(Template<Row>),
 }
 
@@ -51,19 +54,23 @@ pub enum Blank {
     Echo(Echo),
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) enum BodyScript<I> {
     Text(Template<I>),
     Binary(Bytes),
 }
 
-/// What a script is spoken as: its head, field by field, and then its body.
+/// What a script is spoken as: its head, field by field, and then its body. Fields of one name come one after the other.
 pub trait Message {
     /// Begins one with so many fields at most.
     fn begin(&mut self, status: StatusCode, fields: usize);
 
-    /// Adds a field; those of one name come one after the other.
-    fn field(&mut self, name: &HeaderName, value: Cow<'_, HeaderValue>);
+    /// Adds fields that are the same in every run and none of which is told [apart](APART): each a line of HTTP/1.1, which
+    /// are a part of `all`.
+    fn lines(&mut self, lines: &[u8], all: &Bytes);
+
+    /// Adds a field.
+    fn field(&mut self, name: &[u8], value: &[u8]);
 
     /// Ends it.
     fn end(&mut self, body: impl Into<Bytes> + AsRef<[u8]>);
@@ -76,8 +83,18 @@ impl Message for Spoken<Bytes> {
         *self.headers_mut() = HeaderMap::with_capacity(fields + 2);
     }
 
-    fn field(&mut self, name: &HeaderName, value: Cow<'_, HeaderValue>) {
-        self.headers_mut().append(name.clone(), value.into_owned());
+    fn lines(&mut self, lines: &[u8], all: &Bytes) {
+        let mut rest = lines;
+        while let Some(end) = memchr::memchr(b'\r', rest) {
+            let colon = memchr::memchr(b':', rest).expect(CHECKED);
+            let value = HeaderValue::from_maybe_shared(all.slice_ref(&rest[colon + 2..end]));
+            self.headers_mut().append(name(&rest[..colon]), value.expect(CARRIED));
+            rest = &rest[end + 2..];
+        }
+    }
+
+    fn field(&mut self, field: &[u8], value: &[u8]) {
+        self.headers_mut().append(name(field), HeaderValue::from_bytes(value).expect(CARRIED));
     }
 
     fn end(&mut self, body: impl Into<Bytes> + AsRef<[u8]>) {
@@ -85,14 +102,42 @@ impl Message for Spoken<Bytes> {
     }
 }
 
+const CHECKED: &str = "checked when the cassette was read";
+const CARRIED: &str = "what no header can carry is escaped";
+
+/// The fields in whose stead whoever answers may put its own.
+pub const APART: [&str; 2] = ["client-request-id", "x-graphdeck"];
+
+/// Names that most answers of Graph's have: none of them is made anew.
+static USUAL: [HeaderName; 12] = [
+    CACHE_CONTROL,
+    CONTENT_TYPE,
+    DATE,
+    ETAG,
+    LOCATION,
+    STRICT_TRANSPORT_SECURITY,
+    VARY,
+    HeaderName::from_static(APART[0]),
+    HeaderName::from_static("odata-version"),
+    HeaderName::from_static("preference-applied"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-ms-ags-diagnostic"),
+];
+
+fn name(name: &[u8]) -> HeaderName {
+    let usual = USUAL.iter().find(|usual| usual.as_str().as_bytes() == name);
+    usual.cloned().unwrap_or_else(|| HeaderName::from_bytes(name).expect(CHECKED))
+}
+
 impl Field {
     /// A field of this name and text, both of which were checked.
     pub(super) fn of(name: &str, text: Template<Row>) -> Self {
         Self {
             framing: graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding"),
-            name: HeaderName::from_bytes(name.as_bytes()).expect("checked when the cassette was read"),
+            // Whatever its case, a client gets it as HTTP/2 has it.
+            name: SmolStr::new(name.to_ascii_lowercase()),
             value: match text.fixed() {
-                Some(text) => Value::Fixed(carried(text)),
+                Some(text) => Value::Fixed(carried(text.as_bytes()).into_owned().into()),
                 None => Value::Text(text),
             },
         }
@@ -154,47 +199,16 @@ impl Script {
         Self { status, fields, body }
     }
 
-    /// Speaks the response, with every blank filled in by `value`, as a message.
-    ///
-    /// # Panics
-    /// Never: the status was checked when the cassette was read.
-    pub fn speak<T: AsRef<str>>(&self, mut value: impl FnMut(&Blank) -> T, message: &mut impl Message) {
-        match &self.body {
-            BodyScript::Text(text) => {
-                let body = text.speak(&mut value);
-                self.speak_head(value, message);
-                message.end(body);
-            }
-            BodyScript::Binary(bytes) => {
-                self.speak_head(value, message);
-                message.end(bytes.clone());
-            }
-        }
-    }
-
-    fn speak_head<T: AsRef<str>>(&self, mut value: impl FnMut(&Blank) -> T, message: &mut impl Message) {
-        let status = StatusCode::from_u16(self.status).expect("checked when the cassette was read");
-        message.begin(status, self.fields.len());
-        for Field { name, value: text, .. } in self.fields.iter().filter(|field| !field.framing) {
-            match text {
-                Value::Fixed(text) => message.field(name, Cow::Borrowed(text)),
-                Value::Text(text) => {
-                    message.field(name, Cow::Owned(carried(&text.speak(|row| value(&Blank::Id(*row))))));
-                }
-            }
-        }
-    }
-
     /// The response as it was recorded.
     pub(super) fn recorded(&self, ids: &Ids) -> Response {
         let id = |row: &Row| ids.recorded(*row);
         let text = |field: &Field| match &field.value {
-            Value::Fixed(text) => text.as_bytes().iter().copied().map(char::from).collect(),
+            Value::Fixed(text) => text.iter().copied().map(char::from).collect(),
             Value::Text(text) => text.speak(id),
         };
         Response {
             status: self.status,
-            headers: self.fields.iter().map(|field| (field.name.as_str(), text(field))).collect(),
+            headers: self.fields.iter().map(|field| (&*field.name, text(field))).collect(),
             body: self.recorded_body(ids),
         }
     }
@@ -315,54 +329,71 @@ impl<I> BodyScript<I> {
     }
 }
 
-/// A header's value of a text with a character for each byte. A live id may bring others into it: they are written as an
-/// address has them.
-///
-/// # Panics
-/// Never: what no header can carry is escaped.
+/// A header's value of a text, in UTF-8, with a character for each byte. A live id may bring others into it: they are written
+/// as an address has them.
 #[must_use]
-pub fn carried(text: &str) -> HeaderValue {
+pub fn carried(text: &[u8]) -> Cow<'_, [u8]> {
     // Each byte is looked at, and so many at once.
-    if text.bytes().fold(true, |plain, byte| plain & (byte == b'\t' || (b' '..0x7f).contains(&byte))) {
-        return HeaderValue::from_str(text).expect("all its bytes are such as a header can carry");
+    if text.iter().fold(true, |plain, byte| plain & (*byte == b'\t' || (b' '..0x7f).contains(byte))) {
+        return text.into();
     }
     let mut bytes = Vec::with_capacity(text.len());
-    for c in text.chars() {
+    for c in String::from_utf8_lossy(text).chars() {
         match u8::try_from(c) {
             Ok(byte) if byte == b'\t' || (byte >= b' ' && byte != 0x7f) => bytes.push(byte),
             _ => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| bytes.extend(format!("%{byte:02X}").bytes())),
         }
     }
-    HeaderValue::from_bytes(&bytes).expect("what no header can carry is escaped")
+    bytes.into()
 }
 
-/// The name of a header as an index keeps it.
-mod name {
-    use http::HeaderName;
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+/// Bytes, packed in one go.
+struct Raw<'a>(&'a [u8]);
 
-    pub(super) fn serialize<S: Serializer>(name: &HeaderName, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(name.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<HeaderName, D::Error> {
-        let name = <&str>::deserialize(from)?;
-        HeaderName::from_bytes(name.as_bytes()).map_err(D::Error::custom)
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(self.0)
     }
 }
 
-/// The value of a header as an index keeps it.
-mod value {
-    use http::HeaderValue;
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+/// Fields: some that are the same in every run, as lines, and a last one by itself, if there is one.
+struct Run<'a>(Vec<u8>, Option<&'a Field>);
 
-    pub(super) fn serialize<S: Serializer>(value: &HeaderValue, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(value.as_bytes())
+impl Serialize for Run<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(lines, last) = self;
+        match last.map(|field| (&field.name, &field.value)) {
+            None => (Raw(lines), false).serialize(to),
+            Some((name, Value::Fixed(bytes))) => (Raw(lines), true, name, Some(Raw(bytes))).serialize(to),
+            Some((name, Value::Text(text))) => (Raw(lines), true, name, None::<Raw<'_>>, text).serialize(to),
+        }
     }
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<HeaderValue, D::Error> {
-        HeaderValue::from_bytes(<&[u8]>::deserialize(from)?).map_err(D::Error::custom)
+/// What is the same in every run is packed as bytes, and all else as a template behind none.
+impl<I: Serialize> Serialize for BodyScript<I> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Binary(bytes) => Some(Raw(bytes)).serialize(to),
+            Self::Text(text) => (None::<Raw<'_>>, text).serialize(to),
+        }
     }
+}
+
+/// Packs the fields that are spoken: how many they are, and then in runs.
+fn spoken<S: Serializer>(fields: &[Field], to: S) -> Result<S::Ok, S::Error> {
+    let (mut runs, mut lines, mut count) = (Vec::new(), Vec::new(), 0u32);
+    for field in fields.iter().filter(|field| !field.framing) {
+        count += 1;
+        match &field.value {
+            Value::Fixed(value) if !APART.contains(&&*field.name) => {
+                [field.name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| lines.extend_from_slice(part));
+            }
+            _ => runs.push(Run(std::mem::take(&mut lines), Some(field))),
+        }
+    }
+    runs.push(Run(lines, None));
+    (count, runs).serialize(to)
 }
 
 #[cfg(test)]
@@ -376,7 +407,7 @@ mod tests {
             ("/a('\u{416}\r\nset-cookie: x')", b"/a('%D0%96%0D%0Aset-cookie: x')"),
             ("\u{e4}\t\u{7f}", b"\xe4\t%7F"),
         ] {
-            assert_eq!(carried(text).as_bytes(), value, "{text:?}");
+            assert_eq!(&*carried(text.as_bytes()), value, "{text:?}");
         }
     }
 
@@ -401,22 +432,5 @@ mod tests {
         let mut none = Fields::default();
         none.keep("vary", "a", &field("vary", "a"));
         assert!(none.find("vary", "a").is_none());
-    }
-
-    #[test]
-    fn a_script_is_spoken_as_a_message_with_framing_of_its_own() {
-        let text = |text: &str| Template::parse(text, |_| Some(0)).unwrap();
-        let fields = [("vary", "a"), ("vary", "caf\u{e9}"), ("location", "/x/{{a.1}}"), ("content-length", "7")];
-        let fields = fields.map(|(name, value)| Field::of(name, text(value)));
-        let script = Script::new(201, fields.into(), BodyScript::Text(text("<{{a.1}}>")));
-        let packed: Script = postcard::from_bytes(&postcard::to_allocvec(&script).unwrap()).unwrap();
-        for script in [script, packed] {
-            let mut spoken = Spoken::default();
-            script.speak(|_| "n", &mut spoken);
-            let fields = spoken.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let fields: Vec<_> = fields.collect();
-            assert_eq!((spoken.status().as_u16(), &**spoken.body()), (201, &b"<n>"[..]));
-            assert_eq!(fields, [("vary", &b"a"[..]), ("vary", b"caf\xe9"), ("location", b"/x/n")]);
-        }
     }
 }

@@ -7,6 +7,7 @@ use super::guid::Guid;
 use super::id::{Id, Written};
 use super::ids::Row;
 use super::index::{CREATES, Index, READS, Slot};
+use super::lent::{Asked, Play};
 use super::matching::{Key, Token, Varying};
 use super::stand_ins;
 use super::template::Template;
@@ -34,6 +35,8 @@ pub(super) struct Speaker<'a> {
     bindings: &'a Bindings,
     policy: Policy,
     exchange: u32,
+    /// How the exchange is played, and how often this very request got its answer before.
+    play: &'a Play<'a>,
     plays: u32,
     /// What the request itself says.
     bound: &'a [(Row, &'a Token)],
@@ -57,10 +60,10 @@ impl<'a> Speaker<'a> {
         bindings: &'a Bindings,
         policy: Policy,
         choice: &'a Choice<'_>,
-        plays: u32,
+        (play, plays): (&'a Play<'a>, u32),
     ) -> Self {
         let (exchange, bound) = (choice.exchange, &*choice.bound);
-        Self { index, bindings, policy, exchange, plays, bound, made: SmallVec::new(), told: Vec::new() }
+        Self { index, bindings, policy, exchange, play, plays, bound, made: SmallVec::new(), told: Vec::new() }
     }
 
     /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
@@ -124,12 +127,14 @@ impl<'a> Speaker<'a> {
         let again = self.plays > 0 && (anew || (creates(minter) && creates(self.exchange)));
         let (minter, plays) = if again { (self.exchange, self.plays) } else { (minter, 0) };
         let index = self.index;
-        let played = index.exchange(minter);
-        let ids = 16..16 * (1 + played.loose_filling.len());
+        // Mostly it is the one that is spoken.
+        let own = (minter == self.exchange).then(|| self.play.asked.clone());
+        let Asked { key, filling } = own.unwrap_or_else(|| index.exchange(minter).play().asked);
+        let ids = 16..16 * (1 + filling.len());
         let mut origin: SmallVec<[u8; 128]> = smallvec![0; ids.end + 4];
-        origin[..16].copy_from_slice(&played.loose_key.0);
+        origin[..16].copy_from_slice(&key.0);
         let mut as_recorded = plays == 0;
-        for (place, filled) in origin[ids.clone()].chunks_exact_mut(16).zip(&played.loose_filling) {
+        for (place, filled) in origin[ids.clone()].chunks_exact_mut(16).zip(&filling) {
             let id = match index.slot(*filled) {
                 Slot::Literal(id) => id,
                 Slot::Id(asked) => {

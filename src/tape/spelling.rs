@@ -186,7 +186,7 @@ pub fn every(value: &str) -> impl Iterator<Item = (String, Vec<Coding>)> + '_ {
 }
 
 /// Whether a text is the same in every coding.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     // Each byte is looked at, and so many at once.
     text.bytes().fold(true, |plain, b| plain & (b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')))
 }

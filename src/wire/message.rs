@@ -5,7 +5,7 @@ use crate::tape::exchange::{Headers, Request, Response};
 use crate::tape::graph;
 use crate::tape::script::carried;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName};
+use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
@@ -265,7 +265,8 @@ pub fn to_http(response: Response) -> http::Response<Body> {
     *message.status_mut() = http::StatusCode::from_u16(response.status).expect("checked where it was made");
     for (name, value) in response.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("checked where it was made");
-        message.headers_mut().append(name, carried(&value));
+        let value = HeaderValue::from_bytes(&carried(value.as_bytes())).expect("what no header can carry is escaped");
+        message.headers_mut().append(name, value);
     }
     message
 }
@@ -279,7 +280,6 @@ pub fn held(response: http::Response<Bytes>) -> http::Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn headers_of_one_connection_go_no_further() {
