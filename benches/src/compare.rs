@@ -23,11 +23,17 @@ struct Scenario {
 enum What {
     Replay,
     Record,
+    /// A limit that looks one of many answers up, beside the one that does not.
+    Search,
 }
 
 impl Scenario {
     fn name(&self) -> String {
-        let what = if self.what == What::Record { "record, durable" } else { "replay" };
+        let what = match self.what {
+            What::Record => "record, durable",
+            What::Replay => "replay",
+            What::Search => "a bare server that looks one up",
+        };
         let via = match self.via {
             Via::Plain => "plain",
             Via::Tls => "TLS",
@@ -35,7 +41,9 @@ impl Scenario {
         };
         let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
         let mut name = format!("{what}, {via}, {version}, {} connections", self.connections);
-        if self.what == What::Replay {
+        if self.what == What::Search {
+            name += &format!(", {} answers", self.users);
+        } else if self.what == What::Replay {
             name += &format!(", {} exchanges, {} ids", self.users, if self.renamed { "renamed" } else { "recorded" });
         }
         name
@@ -61,8 +69,10 @@ fn scenarios(million: bool) -> Vec<Scenario> {
         Scenario { http2: true, ..connect },
         Scenario { users: 10_000, ..usual },
         Scenario { users: 10_000, renamed: false, ..usual },
+        Scenario { what: What::Search, users: 10_000, ..usual },
     ];
     if million {
+        all.push(Scenario { what: What::Search, users: 1_000_000, ..usual });
         all.push(Scenario { users: 1_000_000, ..usual });
         all.push(Scenario { users: 1_000_000, renamed: false, ..usual });
     }
@@ -116,7 +126,8 @@ fn measure(fleet: &mut Fleet, scenario: Scenario, ours: bool, seconds: f64) -> R
     let Scenario { what, via, http2, connections, users, renamed } = scenario;
     let server = match (what, ours) {
         (What::Replay, true) => fleet.replay(users)?,
-        (What::Replay, false) => fleet.limit(via, http2)?,
+        (What::Replay | What::Search, false) => fleet.limit(via, http2)?,
+        (What::Search, true) => fleet.searching_limit(users)?,
         (What::Record, true) => fleet.record("bench")?,
         (What::Record, false) => fleet.proxy()?,
     };

@@ -94,6 +94,15 @@ impl Fleet {
         self.start(&format!("limit {kind} {http2}"), command)
     }
 
+    /// A limit that looks one of so many answers up.
+    pub(crate) fn searching_limit(&mut self, users: u64) -> Result<&Server, Fault> {
+        self.limit(Via::Plain, false)?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["limit", "plain", "--answer"]).arg(self.path("answer.http"));
+        command.args(["--users", &users.to_string(), "--dir"]).arg(&self.dir);
+        self.start(&format!("limit of {users}"), command)
+    }
+
     /// What stands in for Graph when something records.
     fn upstream(&mut self) -> Result<SocketAddr, Fault> {
         let mut command = Command::new(std::env::current_exe()?);

@@ -1,5 +1,6 @@
 //! The limits: the least that a server on hyper can do, and the least that a reverse proxy on hyper can do.
 
+use crate::answers::Answers;
 use crate::arguments::Arguments;
 use crate::workload::{RECORDED_STATUS, guid};
 use crate::{Fault, tls};
@@ -14,6 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,6 +39,8 @@ struct Limit {
     acceptor: Option<TlsAcceptor>,
     headers: HeaderMap,
     body: Bytes,
+    /// Where it does not give the same answer to all.
+    answers: Option<Answers>,
     served: AtomicU64,
     onward: Option<Onward>,
 }
@@ -70,7 +74,10 @@ async fn serve(kind: Kind, arguments: &Arguments) -> Result<(), Fault> {
     let answer = arguments.text("answer").map(std::fs::read).transpose()?;
     let (headers, body) = parse(answer.as_deref().unwrap_or(b"\r\n\r\n"))?;
     let onward = if kind == Kind::Proxy { Some(onward(arguments)?) } else { None };
-    let limit = Arc::new(Limit { kind, http2, acceptor, headers, body, served: AtomicU64::new(0), onward });
+    let users = arguments.has("users").then(|| arguments.needed("users")).transpose()?;
+    let dir = Path::new(arguments.text("dir").unwrap_or("."));
+    let answers = users.map(|users| Answers::of(users, dir)).transpose()?;
+    let limit = Arc::new(Limit { kind, http2, acceptor, headers, body, answers, served: AtomicU64::new(0), onward });
     let listener = TcpListener::bind(arguments.text("listen").unwrap_or("127.0.0.1:0")).await?;
     eprintln!("limit {kind:?} on http://{}", listener.local_addr()?);
     loop {
@@ -171,9 +178,10 @@ impl Limit {
             request.headers_mut().remove(HOST);
             return Ok(onward.client.request(request).await?.map(Either::Right));
         }
-        request.into_body().collect().await?;
-        let (headers, body) = match self.kind {
-            Kind::Upstream => self.fresh()?,
+        let asked = request.into_body().collect().await?;
+        let (headers, body) = match (self.kind, &self.answers) {
+            (Kind::Upstream, _) => self.fresh()?,
+            (_, Some(answers)) => (self.headers.clone(), answers.find(&asked.to_bytes())?),
             _ => (self.headers.clone(), self.body.clone()),
         };
         let mut response = Response::new(Either::Left(Full::new(body)));

@@ -1,5 +1,6 @@
 //! The yardsticks: servers to measure against, a load driver, cassettes of any size, and what compares them.
 
+mod answers;
 mod arguments;
 mod compare;
 mod disk;
@@ -24,7 +25,7 @@ const USAGE: &str = "\
 yardstick compare --deck FILE --out DIR [--rounds N] [--seconds S] [--only TEXT;…] [--million] [--peers SCRIPT,…]
 yardstick load --address ADDR [--via plain|tls|connect] [--http2] [--connections N] [--users N] [--recorded] [--seconds S] [--pid PID]
 yardstick tape --users N --out FILE
-yardstick limit plain|tls|connect|upstream [--answer FILE] [--certificate FILE]
+yardstick limit plain|tls|connect|upstream [--answer FILE] [--certificate FILE] [--users N --dir DIR]
 yardstick limit proxy --upstream ADDR --certificate FILE
 yardstick send --address ADDR --count N [--users N] [--via plain|tls|connect] [--limit] [--turns]
 yardstick disk --dir DIR";
