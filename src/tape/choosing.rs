@@ -17,7 +17,7 @@ type Each<T> = SmallVec<[T; 4]>;
 #[derive(Debug)]
 pub struct Sought<'a> {
     pub(super) reading: &'a Reading,
-    /// The numbers of its shapes, with every place and without those that are ignored.
+    /// The number of its shape with every place in it, or else of the one without those that are ignored.
     exact: Option<u32>,
     loose: Option<u32>,
     ids: Each<Known>,
@@ -75,18 +75,23 @@ impl Index {
             let literal = || self.literals.find(&token.id).map(|number| LITERAL | number);
             Known { sealed: self.unseal(&token.id), filled: self.recorded_row(&token.id).or_else(literal) }
         };
-        let (exact, loose) = (self.exact.find(reading.exact().key), self.loose.find(reading.loose().key));
+        let exact = self.exact.find(reading.exact().key);
+        let loose = if exact.is_none() { self.loose.find(reading.loose().key) } else { None };
         Sought { reading, exact, loose, ids: reading.tokens().iter().map(known).collect() }
     }
 
     /// Finds the exchange that answers, preferring one for which no place is ignored.
     pub(super) fn choose<'a>(&self, sought: &Sought<'a>, bindings: &mut Bindings) -> Option<Choice<'a>> {
         let Sought { reading, exact, loose, .. } = *sought;
-        let groups = |shapes, shape, ignored| Groups { shapes, shape, ignored };
-        let exact = exact.map(|shape| groups(&self.exact, shape, false));
-        let loose = loose.map(|shape| groups(&self.loose, shape, true));
-        let exact = exact.and_then(|groups| self.choose_in(groups, reading.exact(), sought, bindings));
-        exact.or_else(|| loose.and_then(|groups| self.choose_in(groups, reading.loose(), sought, bindings)))
+        if let Some(shape) = exact {
+            let groups = Groups { shapes: &self.exact, shape, ignored: false };
+            if let Some(choice) = self.choose_in(groups, reading.exact(), sought, bindings) {
+                return Some(choice);
+            }
+        }
+        let shape = loose.or_else(|| exact.and_then(|_| self.loose.find(reading.loose().key)))?;
+        let groups = Groups { shapes: &self.loose, shape, ignored: true };
+        self.choose_in(groups, reading.loose(), sought, bindings)
     }
 
     fn choose_in<'a>(

@@ -138,23 +138,21 @@ impl<W: Write> Packer<W> {
         self.table(&values.bits, u128::to_le_bytes)?;
         self.bytes(&values.kinds)?;
         self.bytes(values.texts.as_bytes())?;
-        self.numbers(&values.finder.places)
+        self.finder(&values.finder)
+    }
+
+    fn finder(&mut self, finder: &Finder) -> io::Result<()> {
+        let (bits, places) = finder.parts();
+        self.put(&bits.to_le_bytes())?;
+        self.numbers(places)
     }
 
     fn shapes(&mut self, shapes: &Shapes) -> io::Result<()> {
         self.table(&shapes.keys, |key| key.0)?;
-        for numbers in [
-            &shapes.by_key.places,
-            &shapes.groups_from,
-            &shapes.fillings_from,
-            &shapes.fillings,
-            &shapes.exchanges,
-            &shapes.lists,
-            &shapes.by_filling.places,
-        ] {
-            self.numbers(numbers)?;
-        }
-        Ok(())
+        self.finder(&shapes.by_key)?;
+        let tables = [&shapes.groups_from, &shapes.fillings_from, &shapes.fillings, &shapes.exchanges, &shapes.lists];
+        tables.into_iter().try_for_each(|numbers| self.numbers(numbers))?;
+        self.finder(&shapes.by_filling)
     }
 }
 
@@ -210,7 +208,9 @@ impl<R: Read> Unpacker<R> {
     }
 
     fn finder(&mut self) -> io::Result<Finder> {
-        Finder::of(self.numbers()?).ok_or_else(damaged)
+        let mut bits = [0; 4];
+        self.take(&mut bits)?;
+        Finder::of(u32::from_le_bytes(bits), self.numbers()?).ok_or_else(damaged)
     }
 
     fn values(&mut self) -> io::Result<Values> {

@@ -13,7 +13,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Mutex, PoisonError};
 
 /// An exchange, compiled: what is packed, in this order, and read as [`Lent`].
 #[derive(Debug, Serialize)]
@@ -134,26 +133,19 @@ pub fn whole<T>(run: impl FnOnce() -> T) -> Result<T, Damaged> {
     outcome.map_err(|cause| cause.downcast().map_or_else(|other| panic::resume_unwind(other), |damaged| *damaged))
 }
 
-/// How many exchanges that were read are kept at hand.
-const AT_HAND: usize = 256;
-
-/// An exchange that was read, and its number.
-type AtHand = Option<(u32, Bytes)>;
-
 /// Exchanges that are kept outside memory.
 #[derive(Debug)]
 pub struct Kept {
     shelf: Box<dyn Shelf>,
     /// Where each begins; one more tells where the last ends.
     pub(super) from: Vec<u64>,
-    at_hand: Box<[Mutex<AtHand>]>,
 }
 
 impl Kept {
     /// Exchanges on a shelf, each of which begins where `from` says; the last one ends there.
     #[must_use]
     pub fn new(shelf: Box<dyn Shelf>, from: Vec<u64>) -> Self {
-        Self { shelf, from, at_hand: (0..AT_HAND).map(|_| Mutex::default()).collect() }
+        Self { shelf, from }
     }
 
     /// All of them, in memory; none where one is not as it was kept.
@@ -165,21 +157,12 @@ impl Kept {
     }
 
     fn get(&self, exchange: u32) -> Bytes {
-        let place = &self.at_hand[exchange as usize % AT_HAND];
-        let at_hand = || place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((number, packed)) = &*at_hand()
-            && *number == exchange
-        {
-            return packed.clone();
-        }
         let range = self.from[exchange as usize]..self.from[exchange as usize + 1];
         let Some(read) = self.shelf.read(range).filter(|read| is_whole(read)) else {
             self.shelf.damaged();
             panic::resume_unwind(Box::new(Damaged));
         };
-        let packed = Bytes::from(read);
-        *at_hand() = Some((exchange, packed.clone()));
-        packed
+        read.into()
     }
 }
 
