@@ -145,6 +145,7 @@
 //!   matching.rs          what is compared of a request
 //!   reading_cache.rs     the same again, but for its GUIDs and texts
 //!   skeleton.rs          what it is but for these
+//!   stencil.rs           what is the same, laid over the next one
 //!   outline.rs           what its keys are made of but for them
 //!   rules.rs             the rules by which it is compared
 //!   address.rs           where it goes, keys aside

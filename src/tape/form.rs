@@ -200,7 +200,7 @@ impl Form {
         }
         filling.texts.push(text);
         let Text { asked, first } = &self.texts[number];
-        *text == **first || (cutting::is_plain(text) && (!asked || says_nothing(text, ground)))
+        *text == **first || (cutting::is_plain(text) && (!asked || cutting::says_nothing(text, ground.rules.secrets())))
     }
 
     /// Notes the row of a number by the number of a placeholder, and tells whether it may be this.
@@ -305,17 +305,6 @@ impl Known {
             packed.extend_from_slice(&self.packed[self.marks.end..]);
         });
     }
-}
-
-/// Whether neither an id nor a secret can stand in a text that a request says.
-pub(super) fn says_nothing(text: &[u8], ground: &Ground) -> bool {
-    let hides_nothing = || {
-        let told = std::str::from_utf8(text).unwrap_or_default();
-        let quoted = ["\"", told, "\""].concat();
-        let secrets = ground.rules.secrets();
-        super::guid::tokens(told).next().is_none() && matches!(secrets.without(quoted.as_bytes()), Cow::Borrowed(_))
-    };
-    cutting::is_word(text) && (!cutting::may_hide(text) || hides_nothing())
 }
 
 /// A text of digits.

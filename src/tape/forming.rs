@@ -10,7 +10,7 @@ use super::address::Address;
 use super::compact;
 use super::cutting::{self, Cut};
 use super::echo::{self, Stated};
-use super::form::{Form, Hearing, Keyed, Known, Layout, Marks, Rows, Spot, Text, says_nothing};
+use super::form::{Form, Hearing, Keyed, Known, Layout, Marks, Rows, Spot, Text};
 use super::graph;
 use super::guid;
 use super::ids::Row;
@@ -63,7 +63,9 @@ impl<'t> Blanks<'t> {
         for part in &cut.parts {
             self.same(part.before, &mut layout);
             let spot = match part.spot {
-                cutting::Spot::Text(text) if part.asked && !says_nothing(text.as_bytes(), ground) => {
+                cutting::Spot::Text(text)
+                    if part.asked && !cutting::says_nothing(text.as_bytes(), ground.rules.secrets()) =>
+                {
                     self.same(text, &mut layout);
                     continue;
                 }

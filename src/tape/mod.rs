@@ -72,6 +72,7 @@ pub mod speaking;
 pub mod spelling;
 pub mod stand_ins;
 mod statements;
+mod stencil;
 pub mod streaming;
 pub mod surroundings;
 pub mod template;

@@ -1,8 +1,11 @@
 //! What the keys of a request are hashes of, with gaps for the texts that may be others in the next of its form.
 
+use super::cutting;
 use super::exchange::{Request, Taped};
 use super::matching::{Key, Reading, Rules, Shaper, Varying, ids_of, part};
+use super::secrets::Secrets;
 use super::walk::{self, Kind, Leaf, Place};
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -26,7 +29,22 @@ struct Hole {
     known: Box<str>,
     /// Where the place need not be equal, which of those that vary it is.
     varies: Option<usize>,
+    /// What it is known to be, and how another one is seen to be no more.
+    only: Only,
 }
+
+/// What a text is known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    Time,
+    /// A [mute](cutting::is_mute) text, where such texts are no ids.
+    Mute,
+    /// It may be anything.
+    Any,
+}
+
+/// The numbers of the texts that are others: of so many without memory of their own.
+type Others = SmallVec<[usize; 8]>;
 
 /// What is hashed, and where texts go in, each with its length before it.
 #[derive(Debug)]
@@ -47,16 +65,25 @@ impl Outline {
         let mut shaper = Shaper::new();
         let loose = Gapped::of(&mut shaper, &compared, texts, rules);
         let exact = (!ignored.is_empty()).then(|| Gapped::of(&mut shaper, &ignored, texts, rules));
+        let secrets = rules.secrets();
+        let are_words = secrets.know_words() && !secrets.find_any(&request.body);
         let hole = |text: &&str| {
             let leaf = leaves.iter().find(|leaf| is_there(text, leaf))?;
             let varies = reading.varying.iter().position(|one| one.place == leaf.place);
-            Some(Hole { place: leaf.place.clone(), known: (*text).into(), varies })
+            let mut hole = Hole { place: leaf.place.clone(), known: (*text).into(), varies, only: Only::Any };
+            if is_time(text) {
+                hole.only = Only::Time;
+            } else if are_words && hole.takes("x", rules) && cutting::is_mute(text.as_bytes(), secrets) {
+                hole.only = Only::Mute;
+            }
+            Some(hole)
         };
         let begun = OnceLock::new();
         let outline = Self { loose, begun, exact, holes: texts.iter().map(hole).collect::<Option<_>>()? };
         // The way of all that follow must lead this one to where it is.
-        let loose = outline.loose(texts);
-        let leads_here = [loose, outline.exact(loose, texts)] == reading.keys()
+        let mut text = Vec::new();
+        let loose = outline.loose(texts, &[], &mut text);
+        let leads_here = [loose, outline.exact(loose, texts, &mut text)] == reading.keys()
             && outline.varying(texts, &reading.varying) == *reading.varying;
         leads_here.then_some(outline)
     }
@@ -69,6 +96,11 @@ impl Outline {
         size_of_val(self) + gapped(&self.loose) + self.exact.as_ref().map_or(0, gapped) + holes
     }
 
+    /// The texts of the request that is known.
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.holes.iter().map(|hole| &*hole.known)
+    }
+
     /// The keys of a request with these texts, and what varies in it, where these are only texts: as the known one reads,
     /// `reading`, but for them.
     pub(super) fn keys(
@@ -78,43 +110,64 @@ impl Outline {
         reading: &Reading,
         rules: &Rules,
     ) -> Option<([Key; 2], Arc<Vec<Varying>>)> {
-        let others = || self.holes.iter().zip(texts).filter(|(hole, text)| *hole.known != ***text);
-        if others().next().is_none() {
-            return Some((reading.keys(), Arc::clone(&reading.varying)));
+        let others: Others = (0..self.holes.len()).filter(|number| self.is_other(*number, texts)).collect();
+        let varying = Arc::clone(&reading.varying);
+        if others.is_empty() {
+            return Some((reading.keys(), varying));
         }
-        let is_plain = others().all(|(hole, text)| is_time(&hole.known) && is_time(text))
-            || (others().all(|(hole, text)| hole.takes(text, rules)) && *rules.secrets().without(body) == *body);
-        if !is_plain {
+        let secrets = rules.secrets();
+        let is_mute = |number: &usize| self.holes[*number].is_mute(texts[*number], secrets);
+        let takes = |number: &usize| self.holes[*number].takes(texts[*number], rules);
+        if !others.iter().all(is_mute) && !(others.iter().all(takes) && *secrets.without(body) == *body) {
             return None;
         }
         let [loose, _] = reading.keys();
-        let loose = if others().any(|(hole, _)| hole.varies.is_none()) { self.loose(texts) } else { loose };
-        let varies = others().any(|(hole, _)| hole.varies.is_some());
-        let varying = Arc::clone(&reading.varying);
+        let is_compared = |number: &usize| self.holes[*number].varies.is_none();
+        let mut text = Vec::with_capacity(512);
+        let loose = if others.iter().any(is_compared) { self.loose(texts, &others, &mut text) } else { loose };
+        let varies = !others.iter().all(is_compared);
         let varying = if varies { Arc::new(self.varying(texts, &varying)) } else { varying };
-        Some(([loose, self.exact(loose, texts)], varying))
+        Some(([loose, self.exact(loose, texts, &mut text)], varying))
     }
 
-    fn loose(&self, texts: &[&str]) -> Key {
+    /// Whether a text is another one than in the request that is known, of which it may be a part.
+    fn is_other(&self, number: usize, texts: &[&str]) -> bool {
+        let (known, text) = (&*self.holes[number].known, texts[number]);
+        !std::ptr::eq(known, text) && known != text
+    }
+
+    /// The loose key where these of the texts are others; `text` is where what is hashed is written.
+    fn loose(&self, texts: &[&str], others: &[usize], text: &mut Vec<u8>) -> Key {
+        text.clear();
         let Gapped { fixed, gaps } = &self.loose;
-        let differs = |(_, number): &(usize, usize)| *self.holes[*number].known != *texts[*number];
-        let Some(first) = gaps.iter().position(differs) else {
-            return Key::of_bytes(&self.loose.filled(&[], 0..fixed.len(), gaps, texts));
-        };
-        let (begun, hash) = self.begun.get_or_init(|| {
-            let mut hash = blake3::Hasher::new();
-            hash.update(&self.loose.filled(&[], 0..gaps[first].0, &gaps[..first], texts));
-            (first, hash)
+        let first = gaps.iter().position(|(_, number)| others.contains(number));
+        let begun = first.map(|first| {
+            self.begun.get_or_init(|| {
+                self.loose.fill(0..gaps[first].0, &gaps[..first], texts, text);
+                let mut hash = blake3::Hasher::new();
+                hash.update(text);
+                text.clear();
+                (first, hash)
+            })
         });
-        if first < *begun {
-            return Key::of_bytes(&self.loose.filled(&[], 0..fixed.len(), gaps, texts));
+        match begun {
+            Some((begun, hash)) if first >= Some(*begun) => {
+                self.loose.fill(gaps[*begun].0..fixed.len(), &gaps[*begun..], texts, text);
+                Key::of(hash.clone().update(text))
+            }
+            _ => {
+                self.loose.fill(0..fixed.len(), gaps, texts, text);
+                Key::of_bytes(text)
+            }
         }
-        Key::of(hash.clone().update(&self.loose.filled(&[], gaps[*begun].0..fixed.len(), &gaps[*begun..], texts)))
     }
 
-    fn exact(&self, loose: Key, texts: &[&str]) -> Key {
+    fn exact(&self, loose: Key, texts: &[&str], text: &mut Vec<u8>) -> Key {
         let Some(exact) = &self.exact else { return loose };
-        Key::of_bytes(&exact.filled(&loose.0, 0..exact.fixed.len(), &exact.gaps, texts))
+        text.clear();
+        text.extend_from_slice(&loose.0);
+        exact.fill(0..exact.fixed.len(), &exact.gaps, texts, text);
+        Key::of_bytes(text)
     }
 
     /// What varies, with these texts.
@@ -134,6 +187,15 @@ impl Hole {
     fn takes(&self, text: &str, rules: &Rules) -> bool {
         let leaf = Leaf { place: self.place.clone(), kind: Kind::Text, text: text.into() };
         text.bytes().all(|byte| byte >= b' ') && ids_of(&leaf, rules, &[]).is_empty()
+    }
+
+    /// Whether that is so, and no secret either can come of a text here, which is told without a look at any other.
+    fn is_mute(&self, text: &str, secrets: &Secrets) -> bool {
+        match self.only {
+            Only::Time => is_time(text),
+            Only::Mute => cutting::is_mute(text.as_bytes(), secrets),
+            Only::Any => false,
+        }
     }
 }
 
@@ -158,18 +220,15 @@ impl Gapped {
         Self { fixed: shaper.text.as_slice().into(), gaps: gaps.into() }
     }
 
-    /// Some bytes, and behind them a part of what is hashed, with these texts in the gaps in it.
-    fn filled(&self, head: &[u8], range: Range<usize>, gaps: &[(usize, usize)], texts: &[&str]) -> Vec<u8> {
-        let mut text = Vec::with_capacity(512);
-        text.extend_from_slice(head);
+    /// Writes a part of what is hashed, with these texts in the gaps in it.
+    fn fill(&self, range: Range<usize>, gaps: &[(usize, usize)], texts: &[&str], text: &mut Vec<u8>) {
         let mut from = range.start;
         for (at, number) in gaps {
             text.extend_from_slice(&self.fixed[from..*at]);
-            part(&mut text, texts[*number].as_bytes());
+            part(text, texts[*number].as_bytes());
             from = *at;
         }
         text.extend_from_slice(&self.fixed[from..range.end]);
-        text
     }
 }
 

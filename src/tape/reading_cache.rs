@@ -12,9 +12,11 @@ use super::matching::{Reading, Token};
 use super::outline::Outline;
 use super::rules::Rules;
 pub use super::skeleton::RawRequest;
-use super::skeleton::Skeleton;
+use super::skeleton::{Parts, Skeleton};
+use super::stencil::Stencil;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use twox_hash::XxHash64;
 
@@ -25,6 +27,8 @@ const BESIDES: usize = 600;
 const EACH: usize = 128;
 /// How many forms that came once are known: one is kept when it comes again, and most that never do take no more.
 const SEEN: usize = 1024;
+/// How many forms are known as those that came last.
+const LAST: usize = 64;
 
 /// Readings by the form of a request.
 #[derive(Debug)]
@@ -39,10 +43,40 @@ pub struct ReadingCache {
     seen: Mutex<Box<[u32]>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
-    patterns: HashMap<u64, Box<Pattern>>,
+    patterns: Vec<Pattern>,
+    /// Which one it is, by the hash of its skeleton.
+    numbers: HashMap<u64, usize>,
+    /// The number of the one that came last, counted from 1, by what is seen at once of a request: mostly it comes again.
+    last: [AtomicUsize; LAST],
     bytes: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        let last = [const { AtomicUsize::new(0) }; LAST];
+        Self { patterns: Vec::new(), numbers: HashMap::new(), last, bytes: 0 }
+    }
+}
+
+impl Kept {
+    /// Where the number stands of the last one that is like a request: GUIDs do not change how long a target is.
+    fn last(&self, raw: &RawRequest<'_>) -> &AtomicUsize {
+        let method = raw.method.bytes().next().unwrap_or_default();
+        &self.last[(raw.target.len() + usize::from(method)) % LAST]
+    }
+
+    fn keep(&mut self, hash: u64, pattern: Pattern) {
+        self.bytes += pattern.bytes();
+        match self.numbers.get(&hash) {
+            Some(number) => self.bytes -= std::mem::replace(&mut self.patterns[*number], pattern).bytes(),
+            None => {
+                self.numbers.insert(hash, self.patterns.len());
+                self.patterns.push(pattern);
+            }
+        }
+    }
 }
 
 /// What is known of all requests with one skeleton.
@@ -54,6 +88,7 @@ struct Pattern {
     /// For each id of the reading the number of its GUID in the skeleton.
     tokens: Box<[usize]>,
     outline: Outline,
+    stencil: Option<Stencil>,
 }
 
 impl Default for ReadingCache {
@@ -72,10 +107,20 @@ impl ReadingCache {
     /// The reading of a request, where it is one that came before but for its GUIDs and for texts that are only texts.
     #[must_use]
     pub fn recall(&self, raw: &RawRequest<'_>, rules: &Rules) -> Option<Reading> {
-        let skeleton = Skeleton::of(raw)?;
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let pattern = kept.patterns.get(&self.hash(&skeleton))?;
-        (*pattern.skeleton == *skeleton.text).then(|| pattern.fill(&skeleton, raw.body, rules)).flatten()
+        let last = kept.last(raw);
+        let pattern = kept.patterns.get(last.load(Ordering::Relaxed).wrapping_sub(1));
+        if let Some((pattern, parts)) = pattern.and_then(|pattern| Some((pattern, pattern.parts(raw)?))) {
+            return pattern.fill(&parts, raw.body, rules);
+        }
+        let skeleton = Skeleton::of(raw)?;
+        let number = *kept.numbers.get(&self.hash(&skeleton))?;
+        let pattern = &kept.patterns[number];
+        if *pattern.skeleton != *skeleton.text {
+            return None;
+        }
+        last.store(number + 1, Ordering::Relaxed);
+        pattern.fill(&skeleton.parts, raw.body, rules)
     }
 
     /// Keeps the reading of a request whose form came before, where others can be known by it. Texts that are ids in the
@@ -91,16 +136,13 @@ impl ReadingCache {
         if !self.blind.get_or_init(|| rules.are_blind_to_guids()) || !self.came_before(hash) {
             return;
         }
-        let pattern = Pattern::of(&skeleton, request, reading, rules).filter(|one| one.bytes() <= self.room);
-        let Some(pattern) = pattern.map(Box::new) else { return };
+        let pattern = Pattern::of(raw, &skeleton, request, reading, rules).filter(|one| one.bytes() <= self.room);
+        let Some(pattern) = pattern else { return };
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + pattern.bytes() > self.room {
             *kept = Kept::default();
         }
-        kept.bytes += pattern.bytes();
-        if let Some(replaced) = kept.patterns.insert(hash, pattern) {
-            kept.bytes -= replaced.bytes();
-        }
+        kept.keep(hash, pattern);
     }
 
     /// It need not be safe against craft: what has one hash takes one place, and is compared in full.
@@ -120,20 +162,28 @@ impl ReadingCache {
 
 impl Pattern {
     /// The pattern of a skeleton, if it has one that tells all.
-    fn of(skeleton: &Skeleton<'_>, request: &Taped<Request>, reading: &Reading, rules: &Rules) -> Option<Self> {
+    fn of(
+        raw: &RawRequest<'_>,
+        skeleton: &Skeleton<'_>,
+        request: &Taped<Request>,
+        reading: &Reading,
+        rules: &Rules,
+    ) -> Option<Self> {
         // A GUID that is no id where it stands is a part of what is compared.
         if reading.occurrences != Some(skeleton.occurrences) {
             return None;
         }
-        let number = |token: &Token| skeleton.guids.iter().position(|guid| Id::Guid(guid.value) == token.id);
+        let Parts { guids, texts } = &skeleton.parts;
+        let number = |token: &Token| guids.iter().position(|guid| Id::Guid(guid.value) == token.id);
         let tokens: Box<[usize]> = reading.tokens().iter().map(number).collect::<Option<_>>()?;
         let fixed = reading.varying.iter().all(|one| guid::tokens(&one.literal).next().is_none());
-        if tokens.len() != skeleton.guids.len() || !fixed {
+        if tokens.len() != guids.len() || !fixed {
             return None;
         }
-        let outline = Outline::of(request, &skeleton.texts, reading, rules)?;
-        let pattern = Self { skeleton: (*skeleton.text).into(), reading: reading.clone(), tokens, outline };
-        let leads_here = pattern.fill(skeleton, &request.body, rules).as_ref() == Some(reading);
+        let outline = Outline::of(request, texts, reading, rules)?;
+        let stencil = Stencil::of(raw, skeleton);
+        let pattern = Self { skeleton: (*skeleton.text).into(), reading: reading.clone(), tokens, outline, stencil };
+        let leads_here = pattern.fill(&skeleton.parts, &request.body, rules).as_ref() == Some(reading);
         leads_here.then_some(pattern)
     }
 
@@ -141,14 +191,20 @@ impl Pattern {
     fn bytes(&self) -> usize {
         let varying = self.reading.varying.iter().map(|one| EACH + one.place.named() + one.literal.len());
         let parts = EACH * self.tokens.len() + varying.sum::<usize>();
-        self.skeleton.len() + self.outline.bytes() + BESIDES + parts
+        let stencil = self.stencil.as_ref().map_or(0, Stencil::bytes);
+        self.skeleton.len() + self.outline.bytes() + stencil + BESIDES + parts
     }
 
-    /// The reading of the request with this skeleton and this body.
-    fn fill(&self, skeleton: &Skeleton<'_>, body: &[u8], rules: &Rules) -> Option<Reading> {
-        let (keys, varying) = self.outline.keys(&skeleton.texts, body, &self.reading, rules)?;
+    /// What a request has in the stead of what the known one had, where it is seen to be of this form without its skeleton.
+    fn parts<'p>(&'p self, raw: &RawRequest<'p>) -> Option<Parts<'p>> {
+        self.stencil.as_ref()?.parts(raw, self.outline.known())
+    }
+
+    /// The reading of the request that has these parts and this body.
+    fn fill(&self, parts: &Parts<'_>, body: &[u8], rules: &Rules) -> Option<Reading> {
+        let (keys, varying) = self.outline.keys(&parts.texts, body, &self.reading, rules)?;
         let token = |number: &usize| {
-            let guid = &skeleton.guids[*number];
+            let guid = &parts.guids[*number];
             Token { id: Id::Guid(guid.value), spelled: Written::of(guid.spelled) }
         };
         Some(self.reading.with(self.tokens.iter().map(token).collect(), keys, varying))

@@ -40,6 +40,8 @@ struct Search {
     each: Vec<Rule>,
     /// Whether a rule of the user's own may find a secret in one GUID and not in another.
     looks_at_guids: bool,
+    /// Whether all rules are such that [`super::cutting::is_mute`] knows what they find.
+    knows_words: bool,
     /// A name of a member, decoded, that hides a secret; none where they are all switched off.
     member: Option<Regex>,
 }
@@ -54,6 +56,12 @@ struct Rule {
 /// Whether the name of a member has a GUID in it, however underscores stand in that: they are not looked at.
 fn has_guid(name: &str) -> bool {
     guid::tokens(name).next().is_some() || guid::tokens(&name.replace('_', "")).next().is_some()
+}
+
+/// Whether the name of a member is one like those that the deck comes with.
+fn is_plain_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' '))
 }
 
 impl Rule {
@@ -145,6 +153,7 @@ impl Secrets {
             headers: patterned.collect::<Result<_, _>>()?,
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
             looks_at_guids: !changes.rules.is_empty() || own().any(has_guid),
+            knows_words: changes.rules.is_empty() && own().all(is_plain_name),
             any: RegexSet::new(&patterns)?,
             each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
             member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
@@ -155,6 +164,18 @@ impl Secrets {
     #[must_use]
     pub fn look_at_guids(&self) -> bool {
         self.0.looks_at_guids
+    }
+
+    /// Whether what the rules find is known but for names: none of the user's own is among them.
+    #[must_use]
+    pub(super) fn know_words(&self) -> bool {
+        self.0.knows_words
+    }
+
+    /// Whether a rule finds something, be it what was taken out already.
+    #[must_use]
+    pub(super) fn find_any(&self, bytes: &[u8]) -> bool {
+        self.0.any.is_match(bytes)
     }
 
     /// Whether a header, by its name, carries credentials.

@@ -13,9 +13,9 @@ const LARGEST: usize = 16 * 1024;
 const GUIDS: usize = 16;
 
 /// What stands in a skeleton for a GUID, whose number follows, for a text, and between parts. None of them is in a text.
-const GUID: u8 = 0xff;
-const TEXT: u8 = 0xfe;
-const END: u8 = 0xfd;
+pub(super) const GUID: u8 = 0xff;
+pub(super) const TEXT: u8 = 0xfe;
+pub(super) const END: u8 = 0xfd;
 
 /// A request as it comes, before it goes down the road to tape.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +50,21 @@ impl RawRequest<'_> {
 /// A request, its GUIDs as numbers by first appearance.
 pub(super) struct Skeleton<'a> {
     pub(super) text: Vec<u8>,
-    pub(super) guids: SmallVec<[Spelled<'a>; 4]>,
-    /// How often one stands in it.
+    /// How often a GUID stands in it.
     pub(super) occurrences: usize,
-    /// The texts that are left out: values of the body between two quotes, without GUIDs and none of them empty.
+    pub(super) parts: Parts<'a>,
+}
+
+/// What is left out of a skeleton.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    pub(super) guids: SmallVec<[Spelled<'a>; 4]>,
+    /// Values of the body between two quotes, without GUIDs and none of them empty.
     pub(super) texts: SmallVec<[&'a str; 8]>,
 }
 
 /// A GUID and how it is spelled wherever it stands.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Spelled<'a> {
     pub(super) value: Guid,
     pub(super) spelled: &'a str,
@@ -80,7 +87,7 @@ impl<'a> Skeleton<'a> {
         let heads = [raw.method.as_bytes(), raw.host.as_bytes(), raw.content_type];
         let length = heads.iter().map(|head| head.len()).sum::<usize>() + raw.target.len() + body.len() + 8;
         let text = Vec::with_capacity(length);
-        let mut skeleton = Self { text, guids: SmallVec::new(), occurrences: 0, texts: SmallVec::new() };
+        let mut skeleton = Self { text, occurrences: 0, parts: Parts::default() };
         for head in heads {
             skeleton.text.extend_from_slice(head);
             skeleton.text.push(END);
@@ -99,7 +106,7 @@ impl<'a> Skeleton<'a> {
             self.text.extend_from_slice(&text.as_bytes()[from..range.start]);
             self.occurrences += 1;
             from = range.end;
-            let number = self.number(&text[range.clone()], value)?;
+            let number = self.parts.number(&text[range.clone()], value)?;
             stands_apart(text.as_bytes(), &range).then(|| self.text.extend_from_slice(&[GUID, number]))?;
         }
         self.text.extend_from_slice(&text.as_bytes()[from..]);
@@ -124,13 +131,15 @@ impl<'a> Skeleton<'a> {
                 self.add(text)?;
             } else {
                 self.text.push(TEXT);
-                self.texts.push(text);
+                self.parts.texts.push(text);
             }
         }
         self.text.extend_from_slice(&bytes[from..]);
         Some(())
     }
+}
 
+impl<'a> Parts<'a> {
     /// The number of a GUID; `None` where it is spelled in two ways, or where there are too many.
     fn number(&mut self, spelled: &'a str, value: Guid) -> Option<u8> {
         let number = self.guids.iter().position(|guid| guid.value == value).unwrap_or_else(|| {
@@ -139,6 +148,11 @@ impl<'a> Skeleton<'a> {
         });
         let alike = number < GUIDS && self.guids[number].spelled == spelled;
         u8::try_from(number).ok().filter(|_| alike)
+    }
+
+    /// Adds a GUID where one of this number stands; `None` where this is another one.
+    pub(super) fn add_guid(&mut self, value: Guid, spelled: &'a str, number: u8) -> Option<()> {
+        (self.number(spelled, value)? == number).then_some(())
     }
 }
 
