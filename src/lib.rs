@@ -158,6 +158,8 @@
 //!   compiling.rs         exchange by exchange
 //!   played.rs            compiled exchanges, in memory or kept outside it
 //!   shapes.rs            which of them have requests of one shape
+//!   gathering.rs         these, exchange by exchange
+//!   column.rs            numbers that go up evenly, in little room
 //!   finder.rs            numbers by hash
 //!   packing.rs           an index as bytes
 //!   choosing.rs          which of its exchanges answers
