@@ -161,6 +161,8 @@
 //!   played.rs            compiled exchanges, in memory or kept outside it
 //!   lent.rs              one of them, read from its bytes
 //!   shapes.rs            which of them have requests of one shape
+//!   gathering.rs         these, exchange by exchange
+//!   column.rs            numbers that go up evenly, in little room
 //!   finder.rs            numbers by hash
 //!   packing.rs           an index as bytes
 //!   choosing.rs          which of its exchanges answers

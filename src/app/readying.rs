@@ -90,7 +90,8 @@ pub(super) fn checked(path: &Path, secrets: &Secrets) -> Result<Option<(Index, V
         return Ok(None);
     };
     let ground = Arc::new(Ground::new(ids, stream.people(), Config::default().rules));
-    let (mut compiler, mut leaks) = (Compiler::new(Arc::clone(&ground)), Vec::new());
+    let mut compiler = Compiler::for_checking(Arc::clone(&ground), stream.expected());
+    let mut leaks = Vec::new();
     let worker = || {
         let mut preparer = Preparer::new(Arc::clone(&ground));
         let ground = &ground;
@@ -103,7 +104,7 @@ pub(super) fn checked(path: &Path, secrets: &Secrets) -> Result<Option<(Index, V
     };
     let mut add = |(found, prepared), _: &[u8]| {
         leaks.extend::<Vec<Leak>>(found);
-        compiler.add(prepared);
+        compiler.check(&prepared);
         Ok(())
     };
     let Some(_) = stream.all(worker, &mut add)? else { return Ok(None) };

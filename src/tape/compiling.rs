@@ -4,6 +4,7 @@ use super::address::Address;
 use super::cassette::{Cassette, Fault};
 use super::echo;
 use super::form::Known;
+use super::gathering::Gathering;
 use super::id::Id;
 use super::ids::{self, Row};
 use super::index::{ALONE, COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
@@ -13,7 +14,7 @@ use super::played::{Exchanges, Held, Played};
 use super::preparing::{Ground, Prepared, Preparer, Ready};
 use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
-use super::shapes::Gathering;
+use super::shapes;
 use super::statements::Statements;
 use super::values::Values;
 use smallvec::SmallVec;
@@ -52,11 +53,10 @@ impl Index {
 pub struct Compiler {
     ground: Arc<Ground>,
     literals: Values,
-    minters: Vec<u32>,
-    first_asked: Vec<u32>,
+    /// For each id the exchange that minted it, or the one that asked for it first, marked so.
+    origins: Vec<u32>,
     shared: RowSet,
-    exact: Gathering,
-    loose: Gathering,
+    shapes: Gathering,
     traits: Vec<u8>,
     routes: BTreeMap<Key, Vec<u32>>,
     paths: BTreeMap<Key, Vec<u32>>,
@@ -72,13 +72,11 @@ impl Compiler {
     #[must_use]
     pub fn new(ground: Arc<Ground>) -> Self {
         Self {
-            minters: vec![NO_EXCHANGE; ground.ids.len()],
-            first_asked: vec![NO_EXCHANGE; ground.ids.len()],
+            origins: vec![NO_EXCHANGE; ground.ids.len()],
             ground,
             literals: Values::default(),
             shared: RowSet::default(),
-            exact: Gathering::default(),
-            loose: Gathering::default(),
+            shapes: Gathering::default(),
             traits: Vec::new(),
             routes: BTreeMap::new(),
             paths: BTreeMap::new(),
@@ -89,16 +87,32 @@ impl Compiler {
         }
     }
 
-    /// The same for an index that is played and not checked, with room for so many exchanges: what grows step by step is in
-    /// memory twice at each, and leaves holes there.
+    /// The same with room for so many exchanges that are played: what grows step by step is in memory twice at each, and
+    /// leaves holes there.
     #[must_use]
     pub fn for_playing(ground: Arc<Ground>, exchanges: usize) -> Self {
-        let mut compiler = Self { first_asked: Vec::new(), ..Self::new(ground) };
-        compiler.traits.reserve(exchanges);
-        compiler.exact.expect(exchanges);
-        compiler.loose.expect(exchanges);
+        let mut compiler = Self::for_checking(ground, exchanges);
         compiler.learnt.expect(exchanges);
         compiler
+    }
+
+    /// The same for exchanges that are [checked](Self::check) and never played.
+    #[must_use]
+    pub fn for_checking(ground: Arc<Ground>, exchanges: usize) -> Self {
+        let mut compiler = Self::new(ground);
+        compiler.traits.reserve(exchanges);
+        compiler.shapes.expect(exchanges);
+        compiler
+    }
+
+    /// Takes the next exchange for no more than to tell which ids no exchange names, and which requests only their
+    /// order [tells apart](Index::told_apart_by_order).
+    pub fn check(&mut self, prepared: &Prepared) {
+        let exact = self.filling(&prepared.filling);
+        let shown: SmallVec<[Row; 8]> = prepared.script.rows().collect();
+        self.note_ids(self.number(), &exact, &prepared.named, &shown);
+        self.shapes.add(prepared.loose, prepared.loose, &exact[..prepared.compared], prepared.compared);
+        self.traits.push(prepared.traits);
     }
 
     /// Compiles the next exchange.
@@ -109,8 +123,7 @@ impl Compiler {
         let loose = &exact[..compared];
         let shown: SmallVec<[Row; 8]> = script.rows().collect();
         self.note_ids(number, &exact, &prepared.named, &shown);
-        self.exact.add(prepared.exact, &exact);
-        self.loose.add(prepared.loose, loose);
+        self.shapes.add(prepared.exact, prepared.loose, &exact, compared);
         self.note_shared(loose, &shown);
         if !self.file(&prepared.address, number) {
             marks = Box::default();
@@ -152,8 +165,7 @@ impl Compiler {
         let (exact, shown) = (rows(&form.filling), rows(&form.shown));
         let loose = &exact[..form.compared];
         self.note_ids(number, &exact, &rows(&form.named), &shown);
-        self.exact.add(known.exact, &exact);
-        self.loose.add(known.loose, loose);
+        self.shapes.add(known.exact, known.loose, &exact, form.compared);
         self.note_shared(loose, &shown);
         let is_compared = self.file(&form.address, number);
         known.pack(is_compared, packed);
@@ -165,7 +177,7 @@ impl Compiler {
 
     /// The number of the next exchange.
     fn number(&self) -> u32 {
-        u32::try_from(self.traits.len()).expect("a cassette has fewer than 2^32 exchanges")
+        shapes::number(self.traits.len())
     }
 
     /// Notes which ids stand in an exchange, and where they came from.
@@ -191,6 +203,12 @@ impl Compiler {
             return Err(ids::Fault::Unused(ids.placeholder(unused)).into());
         }
         self.literals.shrink();
+        let asked = |origin: u32| origin != NO_EXCHANGE && origin & ASKED != 0;
+        let origins = || self.origins.iter().copied();
+        let minters = origins().map(|origin| if asked(origin) { NO_EXCHANGE } else { origin }).collect();
+        let first_asked = origins().map(|origin| if asked(origin) { origin ^ ASKED } else { NO_EXCHANGE }).collect();
+        drop(self.origins);
+        let [exact, loose] = self.shapes.done();
         Ok(Index {
             ids,
             literals: self.literals,
@@ -198,11 +216,11 @@ impl Compiler {
             rules,
             exchanges,
             traits: self.traits,
-            minters: self.minters,
+            minters,
             shared: self.shared,
-            first_asked: self.first_asked,
-            exact: self.exact.done(),
-            loose: self.loose.done(),
+            first_asked,
+            exact,
+            loose,
             routes: self.routes,
             paths: self.paths,
             used: self.used,
@@ -224,15 +242,13 @@ impl Compiler {
     /// Notes which ids this exchange minted: those that its answer shows and nothing showed before.
     fn note_origins(&mut self, number: u32, asked: &[u32], shown: &[Row]) {
         for row in rows(asked) {
-            if self.seen.insert(row)
-                && let Some(first) = self.first_asked.get_mut(row as usize)
-            {
-                *first = number;
+            if self.seen.insert(row) {
+                self.origins[row as usize] = ASKED | number;
             }
         }
         for row in shown {
             if self.seen.insert(*row) {
-                self.minters[*row as usize] = number;
+                self.origins[*row as usize] = number;
             }
         }
     }
@@ -240,7 +256,7 @@ impl Compiler {
     /// Whether what the next exchange is asked with tells all ids that it shows.
     fn is_told(&self, asked: &[u32], mut shown: impl Iterator<Item = Row>) -> bool {
         let number = self.number();
-        let is_sealed = |row: Row| self.minters[row as usize] == number && self.ground.ids.is_upper(row).is_some();
+        let is_sealed = |row: Row| self.origins[row as usize] == number && self.ground.ids.is_upper(row).is_some();
         shown.all(|row| asked.contains(&row) || is_sealed(row))
     }
 
@@ -249,7 +265,7 @@ impl Compiler {
     fn note_shared(&mut self, asked: &[u32], shown: &[Row]) {
         // Most are asked for, or made by what they are asked with.
         let number = self.number();
-        let is_near = |row: &Row| self.minters[*row as usize] == number || asked.contains(row);
+        let is_near = |row: &Row| self.origins[*row as usize] == number || asked.contains(row);
         if asked.len() <= FEW && shown.iter().all(is_near) {
             return;
         }
@@ -266,10 +282,10 @@ impl Compiler {
         if let Some(&known) = known.get(&row) {
             return known;
         }
-        let can = match self.minters[row as usize] {
+        let can = match self.origins[row as usize] {
             // A given id says of itself what it is, and is not derived: but nothing can be derived from it here.
-            NO_EXCHANGE => false,
-            minter => rows(self.loose.filling(minter)).all(|row| self.can_be_derived(row, known)),
+            given if given & ASKED != 0 => false,
+            minter => rows(self.shapes.loose_filling(minter)).all(|row| self.can_be_derived(row, known)),
         };
         known.insert(row, can);
         can
@@ -288,9 +304,60 @@ impl Compiler {
     }
 }
 
+/// Marks the first exchange that asked for an id that none showed before; what has no origin is marked so too.
+const ASKED: u32 = 1 << 31;
+
 /// Up to so many ids are looked through one by one.
 const FEW: usize = 16;
 
 fn added(number: Result<u32, u32>) -> u32 {
     number.unwrap_or_else(|same| same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_finds_what_the_index_that_is_played_tells() {
+        let entry = |config: &str, text: &str| {
+            format!(
+                r#"{{"request":{{"method":"POST","url":"https://graph.microsoft.com/beta/configs/{config}/a","body":{{"json":{{"of":"{{{{b.1}}}}","at":"{text}"}}}}}},
+                "response":{{"status":201,"body":{{"json":{{"id":"{{{{a.1}}}}"}}}}}}}}"#
+            )
+        };
+        let ids = r#""a.1":"0385114b-b48f-4800-a046-f249eaba24b1","b.1":"72889532-1029-4901-91f0-05454c445d59","c.1":"7e323db2-3db2-7e32-b23d-327eb23d327e","c.2":"020286da-41c6-4700-8e2b-822e444187c3""#;
+        let text =
+            |entries: &[String]| format!(r#"{{"graphdeck":1,"ids":{{{ids}}},"exchanges":[{}]}}"#, entries.join(","));
+        let [one, other] = [entry("{{c.1}}", "x"), entry("{{c.2}}", "x")];
+        for (entries, told) in [
+            (vec![one.clone(), other.clone(), one.clone()], Ok(vec![(1, 2)])),
+            (vec![one.clone(), entry("{{c.2}}", "y")], Ok(Vec::new())),
+            (vec![one.clone()], Err("the id `c.2` is in no exchange")),
+        ] {
+            let cassette = Cassette::parse(&text(&entries));
+            let Ok(cassette) = cassette else { panic!("{:?}", cassette.err()) };
+            let ground = Arc::new(Ground::new(cassette.ids.clone(), false, Rules::default()));
+            let (mut preparer, mut compiler) =
+                (Preparer::new(Arc::clone(&ground)), Compiler::for_checking(ground, entries.len()));
+            for (number, entry) in (1..).zip(&cassette.entries) {
+                compiler.check(&preparer.prepare(entry, Vec::new(), number).unwrap());
+            }
+            drop(preparer);
+            let mint = || Mint::new("", &[0; 32]);
+            let checked = compiler.done(Exchanges::default(), mint());
+            let compiled = Index::new(cassette, Rules::default(), mint());
+            let [checked, compiled] = [checked, compiled].map(|index| match index {
+                Ok(index) => Ok((index.told_apart_by_order(), index.len())),
+                Err(fault) => Err(fault.to_string()),
+            });
+            assert_eq!(checked, compiled);
+            match (checked, told) {
+                (Ok((found, _)), Ok(told)) => assert_eq!(found, told),
+                (found, told) => {
+                    assert!(found.as_ref().err().is_some_and(|why| why.contains(told.clone().unwrap_err())))
+                }
+            }
+        }
+    }
 }

@@ -131,6 +131,17 @@ impl Ids {
         ids
     }
 
+    /// A table of values, each of which stands there once: so many of each name, numbered from 1, by the order of names.
+    pub(super) fn of_names(names: impl IntoIterator<Item = (String, u32)>, values: Values) -> Self {
+        let mut row = 0;
+        let runs = names.into_iter().filter(|(_, count)| *count > 0);
+        let run = |(name, count)| {
+            row += count;
+            Run { name, number: 1, row: row - count }
+        };
+        Self::of_parts(runs.map(run).collect(), values)
+    }
+
     /// The same table, for messages that have ids in members of these names too.
     #[must_use]
     pub fn with_fields(self, fields: Vec<String>) -> Self {
@@ -143,11 +154,11 @@ impl Ids {
         if (0..).take(self.len()).all(|row| rows.contains(row)) {
             return self.with_fields(Vec::new());
         }
-        let kept = (0..).zip(self.iter()).filter(|(row, _)| rows.contains(*row));
+        let kept: Vec<Row> = (0..).take(self.len()).filter(|row| rows.contains(*row)).collect();
         let mut ids = Self::default();
-        for (_, (placeholder, value)) in kept {
-            ids.push(placeholder, &value).expect("a part of a good table is one");
-        }
+        (0..).zip(&kept).for_each(|(row, old)| ids.name(self.placeholder(*old), row));
+        ids.values = self.values;
+        ids.values.pick(kept);
         ids.settle();
         ids
     }

@@ -1,6 +1,7 @@
 //! A cassette made ready to answer: exchanges by shape, and what each id stands for.
 
 use super::address::Address;
+use super::column::Column;
 use super::exchange::{Request, Taped};
 use super::id::{Id, Written};
 use super::ids::{Ids, Row};
@@ -69,12 +70,12 @@ pub struct Index {
     /// What kind of exchange each is.
     pub(super) traits: Vec<u8>,
     /// For each id the exchange that minted it; none for a given one.
-    pub(super) minters: Vec<u32>,
+    pub(super) minters: Column,
+    /// For each given id the first exchange whose request has it; of use for a check only, and not kept with an index.
+    pub(super) first_asked: Column,
     /// The ids that were minted and are shown where the ids that they were minted with are not known, such as a user's
     /// id under many configurations. No other value could be told for them everywhere, whatever comes first.
     pub(super) shared: RowSet,
-    /// For each given id the first exchange whose request has it; of use for a check only, and not kept with an index.
-    pub(super) first_asked: Vec<u32>,
     pub(super) exact: Shapes,
     pub(super) loose: Shapes,
     /// The first exchanges of each route, in recorded order, and those of each path whatever method, host and version.
@@ -104,7 +105,7 @@ impl Index {
 
     /// The exchange that minted an id; none for a given one.
     pub(super) fn minter(&self, row: Row) -> Option<u32> {
-        Some(self.minters[row as usize]).filter(|minter| *minter != NO_EXCHANGE)
+        Some(self.minters.at(row)).filter(|minter| *minter != NO_EXCHANGE)
     }
 
     /// What fills a blank, by its number in a filling.
@@ -210,8 +211,8 @@ impl Index {
 
     /// The ids, and how each came into the recording.
     pub fn origins(&self) -> impl Iterator<Item = (Placeholder, Written<'_>, Origin)> {
-        self.ids.iter().zip(&self.minters).map(|((placeholder, value), minter)| {
-            (placeholder, value, if *minter == NO_EXCHANGE { Origin::Given } else { Origin::Minted })
+        self.ids.iter().zip(self.minters.iter()).map(|((placeholder, value), minter)| {
+            (placeholder, value, if minter == NO_EXCHANGE { Origin::Given } else { Origin::Minted })
         })
     }
 
@@ -224,9 +225,8 @@ impl Index {
             let groups: Vec<u32> = self.loose.groups(shape).collect();
             for pair in groups.windows(2) {
                 let [one, other] = [pair[0], pair[1]].map(|group| self.loose.exchanges(group)[0]);
-                let new = |filled: u32, exchange| {
-                    filled & LITERAL == 0 && self.first_asked.get(filled as usize) == Some(&exchange)
-                };
+                let new =
+                    |filled: u32, exchange| filled & LITERAL == 0 && self.first_asked.get(filled) == Some(exchange);
                 let [a, b] = [pair[0], pair[1]].map(|group| self.loose.filling(shape, group));
                 if a.iter().zip(b).all(|(a, b)| a == b || (new(*a, one) && new(*b, other))) {
                     pairs.push((one as usize + 1, other as usize + 1));

@@ -7,11 +7,11 @@ use super::id::Id;
 use super::ids::Ids;
 use super::lexicon;
 use super::stand_ins;
-use super::template::Placeholder;
 use super::values::Values;
 use super::walk::{self, IdPlaces, Place, PlacePattern, Step};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU16;
 
 /// Learns from exchanges, taken in recorded order, which of their strings are ids.
 ///
@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, HashSet};
 /// a whole. Any other GUID or text is left as it is.
 #[derive(Debug, Default)]
 pub struct Learner {
-    /// What may be an id, numbered in order of first appearance, and for each that is one the number of its collection.
+    /// What may be an id, numbered in order of first appearance, and for each that is one the number of its collection, from 1.
     seen: Values,
-    collections: Vec<Option<u16>>,
+    collections: Vec<Option<NonZeroU16>>,
     names: Vec<String>,
     places: IdPlaces,
     never: HashSet<Id>,
@@ -65,29 +65,24 @@ impl Learner {
         }
     }
 
-    /// The table of all that was learnt, numbered in order of first appearance.
-    ///
-    /// # Panics
-    /// Never: what is learnt has a value, and each value once.
+    /// The table of all that was learnt, numbered in order of first appearance. It is made of what was seen, which is not
+    /// kept beside it.
     #[must_use]
     pub fn ids(self) -> Ids {
-        let mut of_name: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for (collection, seen) in self.collections.iter().zip(0..) {
-            if let Some(name) = collection
-                && (self.never.is_empty() || !self.never.contains(&self.seen.id(seen)))
-            {
-                of_name.entry(&self.names[usize::from(*name)]).or_default().push(seen);
-            }
-        }
-        let mut ids = Ids::default();
-        for (name, learnt) in of_name {
-            for (seen, number) in learnt.into_iter().zip(1..) {
-                let placeholder = Placeholder { name: name.to_owned(), number };
-                ids.push(placeholder, &self.seen.text(seen)).expect("what is learnt has a value, and each value once");
-            }
-        }
-        ids.settle();
-        ids.with_fields(self.places.also.iter().filter_map(PlacePattern::member).collect())
+        let Self { mut seen, collections, names, places, never } = self;
+        let by_name: BTreeMap<String, usize> = names.into_iter().zip(0..).collect();
+        let mut ranks = vec![0; by_name.len()];
+        by_name.values().zip(0..).for_each(|(number, rank)| ranks[*number] = rank);
+        let rank = |seen: u32| collections[seen as usize].map(|name| ranks[place(name)]);
+        let is_id = |number: &u32| rank(*number).is_some() && (never.is_empty() || !never.contains(&seen.id(*number)));
+        let mut learnt: Vec<u32> = (0..).take(seen.len()).filter(is_id).collect();
+        learnt.sort_unstable_by_key(|number| (rank(*number), *number));
+        let mut counts = vec![0; by_name.len()];
+        learnt.iter().filter_map(|number| rank(*number)).for_each(|rank: usize| counts[rank] += 1);
+        drop(collections);
+        seen.pick(learnt);
+        Ids::of_names(by_name.into_keys().zip(counts), seen)
+            .with_fields(places.also.iter().filter_map(PlacePattern::member).collect())
     }
 
     fn see(&mut self, text: &str) {
@@ -120,8 +115,8 @@ impl Learner {
                 self.names.push(collection.to_owned());
                 self.names.len() - 1
             });
-            // Beyond 65,536 collections what is learnt is an id all the same, of the last of them.
-            *of = Some(u16::try_from(number).unwrap_or(u16::MAX));
+            // Beyond 65,535 collections what is learnt is an id all the same, of the last of them.
+            *of = u16::try_from(number + 1).map_or(Some(NonZeroU16::MAX), NonZeroU16::new);
         }
     }
 
@@ -203,6 +198,11 @@ impl Learner {
             self.learn_url(url);
         }
     }
+}
+
+/// Where the name of a collection stands among the names.
+fn place(collection: NonZeroU16) -> usize {
+    usize::from(collection.get()) - 1
 }
 
 /// A collection's name with only the characters that a placeholder may have.

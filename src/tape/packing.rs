@@ -1,6 +1,7 @@
 //! An index as bytes: its tables one after another, as they stand in memory, so that reading them costs no more than that.
 
 use super::adapting::Waits;
+use super::column::{Column, Line};
 use super::finder::Finder;
 use super::ids::{Ids, Run};
 use super::index::Index;
@@ -9,15 +10,16 @@ use super::mint::Mint;
 use super::played::{Exchanges, Kept, Shelf};
 use super::reading_cache::ReadingCache;
 use super::row_set::RowSet;
-use super::shapes::Shapes;
+use super::shapes::{Groups, Keys, Shapes};
 use super::values::Values;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 /// Goes up with every change to what an index holds or to how requests are read, so that no index of another program is
 /// taken for one of this.
-const READING: u32 = 5;
+const READING: u32 = 6;
 
 /// What an index depends on besides its cassette: this program, and the rules by which messages are read.
 #[must_use]
@@ -56,10 +58,9 @@ impl Index {
         packer.values(&self.ids.values)?;
         packer.values(&self.literals)?;
         packer.bytes(&self.traits)?;
-        packer.numbers(&self.minters)?;
+        packer.column(&self.minters)?;
         packer.numbers(&self.shared.0)?;
-        packer.shapes(&self.exact)?;
-        packer.shapes(&self.loose)?;
+        packer.shapes(&self.exact, &self.loose)?;
         if let Exchanges::Kept(kept) = &self.exchanges {
             packer.table(&kept.from, |from| from.to_le_bytes())?;
         }
@@ -76,17 +77,20 @@ impl Index {
             Unpacker { reader, left: length, sum: crc32fast::Hasher::new(), buffer: vec![0; BUFFER].into() };
         let small: Small = postcard::from_bytes(&unpacker.bytes()?).map_err(io::Error::other)?;
         let ids = Ids::of_parts(small.runs, unpacker.values()?);
+        let (literals, traits) = (unpacker.values()?, unpacker.bytes()?);
+        let (minters, shared) = (unpacker.column()?, RowSet(unpacker.numbers()?));
+        let [exact, loose] = unpacker.shapes()?;
         let index = Self {
             ids,
-            literals: unpacker.values()?,
+            literals,
             mint,
             rules: rules.for_people(small.people),
-            traits: unpacker.bytes()?,
-            minters: unpacker.numbers()?,
-            shared: RowSet(unpacker.numbers()?),
-            first_asked: Vec::new(),
-            exact: unpacker.shapes()?,
-            loose: unpacker.shapes()?,
+            traits,
+            minters,
+            shared,
+            first_asked: Column::default(),
+            exact,
+            loose,
             routes: small.routes,
             paths: small.paths,
             used: small.used,
@@ -147,12 +151,39 @@ impl<W: Write> Packer<W> {
         self.numbers(places)
     }
 
-    fn shapes(&mut self, shapes: &Shapes) -> io::Result<()> {
-        self.table(&shapes.keys, |key| key.0)?;
-        self.finder(&shapes.by_key)?;
-        let tables = [&shapes.groups_from, &shapes.fillings_from, &shapes.fillings, &shapes.exchanges, &shapes.lists];
-        tables.into_iter().try_for_each(|numbers| self.numbers(numbers))?;
-        self.finder(&shapes.by_filling)
+    fn column(&mut self, column: &Column) -> io::Result<()> {
+        self.table(&column.lines, Line::bytes)?;
+        self.bytes(&column.above)?;
+        self.numbers(&column.rest)
+    }
+
+    /// Writes what is the same of both once.
+    fn shapes(&mut self, exact: &Shapes, loose: &Shapes) -> io::Result<()> {
+        self.keys(&exact.keys)?;
+        self.groups(&exact.groups)?;
+        let own = [!Arc::ptr_eq(&exact.keys, &loose.keys), !Arc::ptr_eq(&exact.groups, &loose.groups)];
+        self.bytes(&own.map(u8::from))?;
+        if own[0] {
+            self.keys(&loose.keys)?;
+        }
+        if own[1] {
+            self.groups(&loose.groups)?;
+        }
+        Ok(())
+    }
+
+    fn keys(&mut self, keys: &Keys) -> io::Result<()> {
+        self.table(&keys.keys, |key| key.0)?;
+        self.finder(&keys.finder)
+    }
+
+    fn groups(&mut self, groups: &Groups) -> io::Result<()> {
+        self.column(&groups.groups_from)?;
+        self.column(&groups.fillings_from)?;
+        self.numbers(&groups.fillings)?;
+        self.numbers(&groups.exchanges)?;
+        self.numbers(&groups.lists)?;
+        self.finder(&groups.by_filling)
     }
 }
 
@@ -222,17 +253,32 @@ impl<R: Read> Unpacker<R> {
         })
     }
 
-    fn shapes(&mut self) -> io::Result<Shapes> {
-        Ok(Shapes {
-            keys: self.table(Key)?,
-            by_key: self.finder()?,
-            groups_from: self.numbers()?,
-            fillings_from: self.numbers()?,
+    fn column(&mut self) -> io::Result<Column> {
+        Ok(Column { lines: self.table(Line::of)?, above: self.bytes()?, rest: self.numbers()? })
+    }
+
+    /// The exact shapes and the loose ones.
+    fn shapes(&mut self) -> io::Result<[Shapes; 2]> {
+        let exact = Shapes { keys: self.keys()?, groups: self.groups()? };
+        let [keys, groups] = <[u8; 2]>::try_from(self.bytes()?).map_err(|_| damaged())?;
+        let keys = if keys == 0 { Arc::clone(&exact.keys) } else { self.keys()? };
+        let groups = if groups == 0 { Arc::clone(&exact.groups) } else { self.groups()? };
+        Ok([exact, Shapes { keys, groups }])
+    }
+
+    fn keys(&mut self) -> io::Result<Arc<Keys>> {
+        Ok(Arc::new(Keys { keys: self.table(Key)?, finder: self.finder()? }))
+    }
+
+    fn groups(&mut self) -> io::Result<Arc<Groups>> {
+        Ok(Arc::new(Groups {
+            groups_from: self.column()?,
+            fillings_from: self.column()?,
             fillings: self.numbers()?,
             exchanges: self.numbers()?,
             lists: self.numbers()?,
             by_filling: self.finder()?,
-        })
+        }))
     }
 
     /// Sees that all was as it was written.

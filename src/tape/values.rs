@@ -3,6 +3,7 @@
 use super::finder::{Finder, mixed};
 use super::guid::Guid;
 use super::id::{Id, Written};
+use super::row_set::RowSet;
 
 /// A GUID in lower case: its bits are the value's.
 const LOWER: u8 = 0;
@@ -44,9 +45,9 @@ impl Values {
             Id::Guid(guid) if !text.bytes().any(|b| b.is_ascii_uppercase()) => (guid.0, LOWER),
             Id::Guid(guid) if !text.bytes().any(|b| b.is_ascii_lowercase()) => (guid.0, UPPER),
             _ => {
-                let at = self.texts.len();
+                let bits = range(self.texts.len(), text);
                 self.texts.push_str(text);
-                ((at as u128) << 64 | text.len() as u128, TEXT)
+                (bits, TEXT)
             }
         };
         self.bits.push(bits);
@@ -77,6 +78,38 @@ impl Values {
         self.bits.shrink_to_fit();
         self.kinds.shrink_to_fit();
         self.texts.shrink_to_fit();
+    }
+
+    /// Keeps these values only, and puts them in this order. They change places with one another, so that they are not in
+    /// memory twice.
+    pub(super) fn pick(&mut self, mut order: Vec<u32>) {
+        self.finder = Finder::default();
+        let (kept, mut is_kept) = (order.len(), RowSet::default());
+        is_kept.extend(order.iter().copied());
+        order.extend((0..).take(self.len()).filter(|number| !is_kept.contains(*number)));
+        for start in (0..).take(order.len()) {
+            let mut at: u32 = start;
+            loop {
+                let from = std::mem::replace(&mut order[at as usize], at);
+                if from == start {
+                    break;
+                }
+                self.bits.swap(at as usize, from as usize);
+                self.kinds.swap(at as usize, from as usize);
+                at = from;
+            }
+        }
+        drop(order);
+        self.bits.truncate(kept);
+        self.kinds.truncate(kept);
+        let texts = std::mem::take(&mut self.texts);
+        for (bits, _) in self.bits.iter_mut().zip(&self.kinds).filter(|(_, kind)| **kind == TEXT) {
+            let text = text_at(*bits, &texts);
+            *bits = range(self.texts.len(), text);
+            self.texts.push_str(text);
+        }
+        self.index();
+        self.shrink();
     }
 
     /// The number of a value.
@@ -131,6 +164,11 @@ fn is_at(bits: &[u128], kinds: &[u8], texts: &str, number: u32, id: &Id) -> bool
     }
 }
 
+/// The bits of a text that stands there among the texts.
+fn range(at: usize, text: &str) -> u128 {
+    (at as u128) << 64 | text.len() as u128
+}
+
 fn text_at(bits: u128, texts: &str) -> &str {
     let number = |bits: u128| usize::try_from(bits & u128::from(u64::MAX)).unwrap_or(usize::MAX);
     let (at, length) = (number(bits >> 64), number(bits));
@@ -147,6 +185,7 @@ fn hash(id: &Id) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn values_come_back_as_they_were_spelled_and_are_found_in_either_case() {
@@ -175,5 +214,24 @@ mod tests {
             assert!(!pushed.index(), "{twice}");
         }
         assert_eq!(values.plain_texts().collect::<Vec<_>>(), ["Default", mixed, "é/ü"]);
+    }
+
+    proptest! {
+        #[test]
+        fn some_values_in_another_order_are_as_if_they_had_been_added_so(order in Just((0..60).collect::<Vec<u32>>()).prop_shuffle(), kept in 0..=60usize) {
+            let guid = |n: u32| format!("{n:08X}-6B1A-4F0E-9D57-08C2F1E3A4B5");
+            let text = |n: u32| match n % 4 {
+                0 => guid(n),
+                1 => guid(n).to_lowercase(),
+                2 => format!("text {n}"),
+                _ => format!("{}x", "x".repeat(n as usize)),
+            };
+            let [mut all, mut expected] = [Values::default(), Values::default()];
+            (0..60).for_each(|n| assert_eq!(all.add(&text(n)), Ok(n)));
+            order[..kept].iter().for_each(|n| assert!(expected.add(&text(*n)).is_ok()));
+            expected.shrink();
+            all.pick(order[..kept].to_vec());
+            prop_assert_eq!(all, expected);
+        }
     }
 }
