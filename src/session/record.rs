@@ -3,19 +3,21 @@
 use super::tally::Tally;
 use super::{HostKind, Target};
 use crate::store::takes::{self, Takes};
-use crate::tape::exchange::{Exchange, Taped};
+use crate::tape::exchange::{Exchange, Request, Taped};
 use crate::tape::people::People;
 use crate::tape::route::Route;
 use crate::tape::secrets::Secrets;
 use crate::tape::{batch, graph, redact, scribe};
+use crate::wire::coding;
 use crate::wire::message::{self, Body, BodyLimit, Broken, Read};
 use crate::wire::upstream::{self, Upstream};
 use bytes::Bytes;
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Uri};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
@@ -50,6 +52,10 @@ pub struct Settings {
 pub struct Recorder {
     settings: Settings,
     arrivals: AtomicU64,
+    /// How many exchanges that are to be recorded are under way.
+    under_way: AtomicUsize,
+    /// The host that was asked first, ready for the next request to it.
+    host: OnceLock<Authority>,
     tally: Arc<Tally>,
     /// Whether it has ended; held for reading by every exchange under way.
     ended: RwLock<bool>,
@@ -77,7 +83,8 @@ impl Recorder {
     #[must_use]
     pub fn new(settings: Settings, tally: Arc<Tally>) -> Self {
         let arrivals = AtomicU64::new(settings.first_arrival);
-        Self { arrivals, settings, tally, ended: RwLock::default() }
+        let (under_way, host) = (AtomicUsize::new(0), OnceLock::new());
+        Self { arrivals, under_way, host, settings, tally, ended: RwLock::default() }
     }
 
     /// What has happened so far.
@@ -142,7 +149,7 @@ impl Recorder {
     }
 
     async fn pass(&self, head: Parts, body: Body, target: &Target) -> Result<http::Response<Body>, Fault> {
-        let request = outgoing(head, body, target).map_err(Fault::Request)?;
+        let request = self.outgoing(head, body, target).map_err(Fault::Request)?;
         let response = self.settings.upstream.send(request).await?;
         Ok(incoming(response.map(message::streaming)))
     }
@@ -161,8 +168,10 @@ impl Recorder {
                 return self.pass(head, body, target).await;
             }
         };
-        let request = outgoing(head.clone(), message::full(sent.clone()), target)
-            .map_err(|why| hole.because(Fault::Request(why)))?;
+        // Before it goes on, so that nothing of its head is copied for that.
+        let asked = message::owned_request(&head, &target.host, &sent, self.settings.body_limit);
+        let request =
+            self.outgoing(head, message::full(sent), target).map_err(|why| hole.because(Fault::Request(why)))?;
         let sending = self.settings.timings.then(Instant::now);
         let response = self.settings.upstream.send(request).await.map_err(|why| hole.because(why.into()))?;
         let (answer_head, answer_body) = response.into_parts();
@@ -177,7 +186,7 @@ impl Recorder {
         let read = read.map_err(|why| hole.because(broken(why)))?;
         let body = match read {
             Read::Whole(bytes) => {
-                self.write_down(&head, target, &sent, (&answer_head, &bytes, sending), arrival, &mut hole).await;
+                self.write_down(asked, target, (&answer_head, &bytes, sending), arrival, &mut hole).await;
                 message::full(bytes)
             }
             Read::TooLarge(body) => {
@@ -200,35 +209,34 @@ impl Recorder {
     /// Writes an exchange down, and returns when it is on the disk.
     async fn write_down(
         &self,
-        head: &Parts,
+        asked: Result<Request, coding::Fault>,
         target: &Target,
-        sent: &Bytes,
         (answer_head, answer, sending): (&http::response::Parts, &Bytes, Option<Instant>),
         arrival: u64,
         hole: &mut Hole<'_>,
     ) {
         let took = sending.map(|sent| u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX));
-        let limit = self.settings.body_limit;
-        let request = match message::owned_request(head, &target.host, sent, limit) {
+        let request = match asked {
             Ok(request) => request,
             Err(why) => return hole.say(format!("the request's body: {why}")),
         };
-        let response = match message::owned_response(answer_head, answer, limit.bytes) {
+        let response = match message::owned_response(answer_head, answer, self.settings.body_limit.bytes) {
             Ok(response) => response,
             Err(why) => return hole.say(format!("the answer's body: {why}")),
         };
         let exchanges = self.exchanges(Exchange { request, response, took }, target);
         if exchanges.is_empty() {
-            self.tally.passed(format!("{} {}", head.method, self.shown(&graph::route_template(head.uri.path()))));
+            self.tally.passed(format!("{} {}", hole.method, self.shown(&graph::route_template(hole.uri.path()))));
             return hole.fill();
         }
         let mut arrivals = std::iter::once(arrival).chain(std::iter::repeat_with(|| self.arrival()));
-        let (mut receipts, alone) = (Vec::with_capacity(exchanges.len()), exchanges.len() == 1);
+        // Those of a batch come together in any case.
+        let under_way = self.under_way.load(Ordering::Relaxed) + exchanges.len() - 1;
+        let mut receipts = Vec::with_capacity(exchanges.len());
         for exchange in exchanges {
             let exchange = self.taped(exchange);
             let arrival = arrivals.next().expect("numbers do not end");
-            let append = if alone { Takes::append_alone } else { Takes::append };
-            receipts.push(append(&*self.settings.store, self.settings.take, arrival, &exchange));
+            receipts.push(self.settings.store.append_among(under_way, self.settings.take, arrival, &exchange));
         }
         // From here on it is written whether the client stays or not.
         hole.fill();
@@ -263,20 +271,31 @@ impl Recorder {
         let parts = batch::exchanges(&exchange).unwrap_or_else(|| vec![exchange]);
         parts.into_iter().filter(selects).collect()
     }
-}
 
-/// The request as it goes to its host: all that the client said, but for what concerns this connection only.
-fn outgoing(mut head: Parts, body: Body, target: &Target) -> Result<http::Request<Body>, http::Error> {
-    message::remove_hop_by_hop(&mut head.headers);
-    // The deck has answered `Expect: 100-continue` itself, and the host's name may have been the deck's own.
-    head.headers.remove(EXPECT);
-    head.headers.remove(HOST);
-    let scheme = if target.secure { "https" } else { "http" };
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let uri = http::Uri::builder().scheme(scheme).authority(target.host.as_str()).path_and_query(path).build()?;
-    let mut request = http::Request::from_parts(head, body);
-    *request.uri_mut() = uri;
-    Ok(request)
+    /// The request as it goes to its host: all that the client said, but for what concerns this connection only.
+    fn outgoing(&self, mut head: Parts, body: Body, target: &Target) -> Result<http::Request<Body>, http::Error> {
+        message::remove_hop_by_hop(&mut head.headers);
+        // The deck has answered `Expect: 100-continue` itself, and the host's name may have been the deck's own.
+        head.headers.remove(EXPECT);
+        head.headers.remove(HOST);
+        let mut parts = std::mem::take(&mut head.uri).into_parts();
+        parts.scheme = Some(if target.secure { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = Some(self.authority(&target.host)?);
+        parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        head.uri = Uri::from_parts(parts)?;
+        Ok(http::Request::from_parts(head, body))
+    }
+
+    /// A host as an address has it. Nearly all requests go to the same one.
+    fn authority(&self, host: &str) -> Result<Authority, http::Error> {
+        if let Some(known) = self.host.get().filter(|known| known.as_str() == host) {
+            return Ok(known.clone());
+        }
+        let authority = Authority::try_from(host)?;
+        // Whoever was first is as good.
+        let _ = self.host.set(authority.clone());
+        Ok(authority)
+    }
 }
 
 /// The answer as it goes to the client: all that the host said, but for what concerns that connection only.
@@ -307,6 +326,7 @@ enum HoleState {
 impl<'a> Hole<'a> {
     fn open(recorder: &'a Recorder, head: &Parts, target: &'a Target) -> Self {
         let (method, uri) = (head.method.clone(), head.uri.clone());
+        recorder.under_way.fetch_add(1, Ordering::Relaxed);
         Self { recorder, method, host: &target.host, uri, why: None, state: HoleState::Open }
     }
 
@@ -332,6 +352,7 @@ impl<'a> Hole<'a> {
 
 impl Drop for Hole<'_> {
     fn drop(&mut self) {
+        self.recorder.under_way.fetch_sub(1, Ordering::Relaxed);
         if self.state == HoleState::Filled {
             return;
         }
@@ -341,5 +362,64 @@ impl Drop for Hole<'_> {
             tracing::warn!("not recorded: {request}: {why}");
         }
         self.recorder.tally.hole(&request, why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::journal::Journal;
+
+    fn target(host: &str, secure: bool) -> Target {
+        Target { host: host.into(), kind: HostKind::Graph, secure }
+    }
+
+    fn head(uri: &str) -> Parts {
+        http::Request::builder().uri(uri).header(HOST, "deck").header("prefer", "a").body(()).unwrap().into_parts().0
+    }
+
+    fn recorder(dir: &std::path::Path) -> Recorder {
+        let settings = Settings {
+            upstream: Arc::new(Upstream::new(upstream::Settings::default())),
+            store: Arc::new(Journal::open(dir).unwrap()),
+            take: 1,
+            first_arrival: 1,
+            routes: Vec::new(),
+            secrets: Secrets::default(),
+            people: None,
+            client_timeout: Duration::MAX,
+            body_limit: BodyLimit { bytes: 1, expansion: 1 },
+            timings: false,
+        };
+        Recorder::new(settings, Arc::new(Tally::new("a", "a", 0)))
+    }
+
+    #[test]
+    fn an_exchange_is_under_way_until_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (recorder, target, head) = (recorder(dir.path()), target("h", true), head("/a"));
+        let under_way = || recorder.under_way.load(Ordering::Relaxed);
+        let holes = [(); 2].map(|()| Hole::open(&recorder, &head, &target));
+        assert_eq!(under_way(), 2);
+        drop(holes);
+        assert_eq!(under_way(), 0);
+    }
+
+    #[test]
+    fn a_request_goes_to_its_own_host_whatever_was_asked_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let recorder = recorder(dir.path());
+        for (uri, host, secure, address) in [
+            ("/a?b=%20", "h", true, "https://h/a?b=%20"),
+            ("/a", "other:8443", true, "https://other:8443/a"),
+            ("http://deck:1/a", "h", false, "http://h/a"),
+            ("http://deck", "h", true, "https://h/"),
+            ("https://user@deck/?q", "h", true, "https://h/?q"),
+        ] {
+            let request = recorder.outgoing(head(uri), message::empty(), &target(host, secure)).unwrap();
+            assert_eq!(request.uri().to_string(), address, "{uri}");
+            assert_eq!(request.headers().keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["prefer"]);
+        }
+        assert!(recorder.outgoing(head("/a"), message::empty(), &target("no host", true)).is_err());
     }
 }

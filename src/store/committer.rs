@@ -7,7 +7,7 @@ use super::frames;
 use super::log::LARGEST;
 use super::rows::{Row, row_number, take_number};
 use super::takes::Fault;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const SOON: Duration = Duration::from_millis(1);
 pub(super) struct Append {
     pub(super) take: u64,
     pub(super) row: Vec<u8>,
+    /// How many exchanges are under way where it comes from: so many may come together. None where that is not known.
+    pub(super) under_way: usize,
     pub(super) receipt: oneshot::Sender<Result<(), Fault>>,
 }
 
@@ -30,7 +32,7 @@ pub(super) struct Committer {
     engine: Engine,
     backlog: Backlog,
     /// The takes that something was appended to.
-    open: HashMap<u64, OpenTake>,
+    open: BTreeMap<u64, OpenTake>,
     /// The last number that was given to a take: none is given twice while the store is open.
     last_given: u64,
     at_ease: bool,
@@ -51,7 +53,7 @@ impl OpenTake {
 impl Committer {
     pub(super) fn new(path: &Path, engine: Engine) -> Result<Self, Fault> {
         let backlog = Backlog::new(path, engine.clone())?;
-        Ok(Self { path: path.to_owned(), engine, backlog, open: HashMap::new(), last_given: 0, at_ease: true })
+        Ok(Self { path: path.to_owned(), engine, backlog, open: BTreeMap::new(), last_given: 0, at_ease: true })
     }
 
     /// Whether what was last committed came alone, and took no longer than a thread with other work may wait.
@@ -98,7 +100,7 @@ impl Committer {
 
     fn try_commit(&mut self, appends: &[Append]) -> Result<(), Fault> {
         let mut rows = Vec::with_capacity(appends.len());
-        let mut ends = HashMap::new();
+        let mut ends = BTreeMap::new();
         for Append { take, row, .. } in appends {
             let end = match ends.get_mut(take) {
                 Some(end) => end,

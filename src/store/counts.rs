@@ -32,7 +32,12 @@ impl Count {
 
     /// Writes the count over the last one, always as long, so that no crash leaves half a number.
     pub(super) fn write(&self, count: u64) -> io::Result<()> {
-        platform::write_at(&self.0, 0, format!("{count:0DIGITS$}\n").as_bytes())
+        let mut line = [b'0'; DIGITS + 1];
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(count).as_bytes();
+        line[DIGITS - digits.len()..DIGITS].copy_from_slice(digits);
+        line[DIGITS] = b'\n';
+        platform::write_at(&self.0, 0, &line)
     }
 }
 

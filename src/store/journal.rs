@@ -6,7 +6,7 @@ use super::engine::{Engine, LOCK_PAUSE, LOCK_TRIES};
 use super::format;
 use super::log;
 use super::orders::Orders;
-use super::rows::{Row, framed, row_key, row_number, take_number, unframed};
+use super::rows::{HEAD, Row, framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
@@ -122,11 +122,12 @@ impl Journal {
         take: u64,
         arrival: u64,
         exchange: &Taped<Exchange>,
+        under_way: usize,
         to: impl FnOnce(&Orders, Append),
     ) -> Receipt {
         let (sender, receipt) = oneshot::channel();
-        let row = match row::write(exchange) {
-            Ok(row) => framed(arrival, &row),
+        let row = match row::write_after(HEAD, exchange) {
+            Ok(row) => framed(arrival, row),
             Err(why) => {
                 // Whoever waits for the receipt has it before it can be dropped.
                 let _ = sender.send(Err(Fault::Unkeepable(why)));
@@ -135,7 +136,7 @@ impl Journal {
         };
         let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(orders) = self.orders.as_ref().filter(|_| !closed.contains(&take)) {
-            to(orders, Append { take, row, receipt: sender });
+            to(orders, Append { take, row, under_way, receipt: sender });
         }
         receipt
     }
@@ -171,18 +172,18 @@ impl Takes for Journal {
     ) -> Result<u64, Fault> {
         let take = TakeRow { cassette: cassette.to_owned(), started, copied: exchanges.len() as u64, beside };
         let take = serde_json::to_vec(&take).expect("a take prints to memory");
-        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, &row::write(exchange)?));
+        let row = |(arrival, exchange): (u64, &Taped<Exchange>)| Ok(framed(arrival, row::write_after(HEAD, exchange)?));
         let rows: Result<Vec<Vec<u8>>, String> = (1..).zip(exchanges).map(row).collect();
         let rows = rows.map_err(Fault::Unkeepable)?;
         self.orders()?.between_commits(move |committer| committer.begin(take, rows))
     }
 
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
-        self.hand_over(take, arrival, exchange, Orders::append)
+        self.hand_over(take, arrival, exchange, 0, Orders::append)
     }
 
-    fn append_alone(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
-        self.hand_over(take, arrival, exchange, Orders::append_alone)
+    fn append_among(&self, under_way: usize, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt {
+        self.hand_over(take, arrival, exchange, under_way, Orders::append_among)
     }
 
     fn close(&self, take: u64) -> Result<(), Fault> {

@@ -14,12 +14,24 @@ use tokio::runtime::Handle;
 
 /// The most appends that one commit takes together.
 const BATCH: usize = 1024;
-/// A commit costs the processor nearly as much for one as for many: where so many wait already, it waits a moment for more.
-const CROWD: usize = 8;
-const MOMENT: Duration = Duration::from_micros(400);
+/// A commit costs the processor nearly as much for one as for many: where so many exchanges are under way, it waits until a
+/// quarter of them have come, for a few moments at most.
+const CROWD: usize = 16;
+const MOMENT: Duration = Duration::from_micros(500);
+const MOMENTS: usize = 3;
+
+/// Where no more exchanges than this are under way, one may well come alone.
+const FEW: usize = 2;
 
 /// What is larger takes long to be written, and the way to the thread is nothing beside that.
 const SMALL: usize = 64 * 1024;
+
+impl Append {
+    /// Whether it may be as well to write it by itself.
+    fn comes_alone(&self) -> bool {
+        self.under_way <= FEW && self.row.len() <= SMALL
+    }
+}
 
 /// What the thread is told, in order.
 enum Order {
@@ -54,6 +66,13 @@ impl Round {
                 }
             }
         }
+    }
+
+    /// Whether it is worth while to wait for more to be done with it.
+    fn expects_more(&self) -> bool {
+        let crowd = self.appends.iter().map(|append| append.under_way).max().filter(|crowd| *crowd >= CROWD);
+        let is_free = self.waiting.is_empty() && self.work.is_none();
+        crowd.is_some_and(|crowd| is_free && self.appends.len() < crowd / 4)
     }
 
     /// Does it.
@@ -99,9 +118,11 @@ impl Orders {
 
     /// Has something written, and does it at once where nobody else is at it: the way to the thread and back may take as
     /// long as a disk does.
-    pub(super) fn append_alone(&self, append: Append) {
-        let small = append.row.len() <= SMALL;
-        let free = self.committer.try_lock().ok().filter(|committer| small && committer.is_at_ease());
+    pub(super) fn append_among(&self, append: Append) {
+        if !append.comes_alone() {
+            return self.append(append);
+        }
+        let free = self.committer.try_lock().ok().filter(|committer| committer.is_at_ease());
         match free.filter(|_| may_wait()) {
             Some(committer) => caught(committer, |committer| committer.settle(vec![append])),
             None => self.append(append),
@@ -161,7 +182,10 @@ fn run(committer: &Mutex<Committer>, orders: &Receiver<Order>) {
     while let Ok(first) = orders.recv() {
         let mut round = Round::default();
         round.gather(std::iter::once(first).chain(orders.try_iter().take(BATCH - 1)));
-        if round.appends.len() >= CROWD && round.waiting.is_empty() && round.work.is_none() {
+        for _ in 0..MOMENTS {
+            if !round.expects_more() {
+                break;
+            }
             std::thread::sleep(MOMENT);
             round.gather(orders.try_iter().take(BATCH));
         }
@@ -188,23 +212,57 @@ mod tests {
         (dir, Orders::start(committer).unwrap())
     }
 
-    fn hand_over(to: impl FnOnce(Append)) -> Receipt {
+    fn append(under_way: usize) -> (Append, Receipt) {
         let (sender, receipt) = oneshot::channel();
-        to(Append { take: 1, row: vec![7; 100], receipt: sender });
+        (Append { take: 1, row: vec![7; 100], under_way, receipt: sender }, receipt)
+    }
+
+    fn hand_over(to: impl FnOnce(Append)) -> Receipt {
+        let (append, receipt) = append(1);
+        to(append);
         receipt
     }
 
     #[test]
     fn what_comes_alone_is_written_at_once() {
         let (_dir, orders) = orders();
-        assert!(matches!(hand_over(|append| orders.append_alone(append)).try_recv(), Ok(Ok(()))));
+        assert!(matches!(hand_over(|append| orders.append_among(append)).try_recv(), Ok(Ok(()))));
+    }
+
+    #[test]
+    fn what_is_large_or_comes_among_many_is_not_written_by_itself() {
+        let large = Append { row: vec![7; SMALL + 1], ..append(1).0 };
+        assert!(append(FEW).0.comes_alone() && !append(FEW + 1).0.comes_alone() && !large.comes_alone());
+    }
+
+    #[test]
+    fn a_commit_waits_for_a_crowd_and_for_nothing_else() {
+        let round = |count: usize, under_way: usize| Round {
+            appends: (0..count).map(|_| append(under_way).0).collect(),
+            ..Round::default()
+        };
+        for (count, under_way, waits) in [
+            (1, 0, false),
+            (1, 1, false),
+            (3, 15, false),
+            (3, 16, true),
+            (4, 16, false),
+            (15, 64, true),
+            (16, 64, false),
+        ] {
+            assert_eq!(round(count, under_way).expects_more(), waits, "{count} of {under_way}");
+        }
+        // Nobody who waits for all to be settled waits for more to come.
+        let asked = Round { waiting: vec![channel().0], ..round(1, 64) };
+        let work = Round { work: Some(Box::new(|_| ())), ..round(1, 64) };
+        assert!(!asked.expects_more() && !work.expects_more());
     }
 
     #[test]
     fn what_comes_while_another_writes_waits_for_it() {
         let (_dir, orders) = orders();
         let committer = orders.committer.lock().unwrap();
-        let mut receipt = hand_over(|append| orders.append_alone(append));
+        let mut receipt = hand_over(|append| orders.append_among(append));
         assert!(matches!(receipt.try_recv(), Err(TryRecvError::Empty)));
         drop(committer);
         receipt.blocking_recv().unwrap().unwrap();
@@ -215,18 +273,18 @@ mod tests {
         let (_dir, orders) = orders();
         let crowd = |orders: &Orders| {
             let mut committer = orders.committer.lock().unwrap();
-            committer.settle((0..2).map(|_| Append { take: 1, row: vec![7], receipt: oneshot::channel().0 }).collect());
+            committer.settle((0..2).map(|_| append(2).0).collect());
             committer.is_at_ease()
         };
         assert!(!crowd(&orders));
-        hand_over(|append| orders.append_alone(append)).blocking_recv().unwrap().unwrap();
+        hand_over(|append| orders.append_among(append)).blocking_recv().unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn the_only_thread_of_a_runtime_does_not_wait_for_a_disk() {
         let (_dir, orders) = orders();
         assert!(!may_wait());
-        hand_over(|append| orders.append_alone(append)).await.unwrap().unwrap();
+        hand_over(|append| orders.append_among(append)).await.unwrap().unwrap();
     }
 
     #[test]
@@ -239,7 +297,7 @@ mod tests {
             Err(Fault::Closed)
         ));
         for orders in [by_hand, by_thread] {
-            for append in [Orders::append, Orders::append_alone] {
+            for append in [Orders::append, Orders::append_among] {
                 assert!(hand_over(|it| append(&orders, it)).blocking_recv().is_err());
             }
             assert!(orders.settle().is_err());

@@ -9,16 +9,15 @@ pub(super) struct Row<'a> {
 }
 
 /// What stands before the first piece of a row: arrival (8), length (8) and BLAKE3 digest (32).
-const HEAD: usize = 48;
+pub(super) const HEAD: usize = 48;
 
-/// A row with its head.
-pub(super) fn framed(arrival: u64, row: &[u8]) -> Vec<u8> {
-    let mut framed = Vec::with_capacity(HEAD + row.len());
-    framed.extend_from_slice(&arrival.to_be_bytes());
-    framed.extend_from_slice(&(row.len() as u64).to_be_bytes());
-    framed.extend_from_slice(blake3::hash(row).as_bytes());
-    framed.extend_from_slice(row);
-    framed
+/// A row with its head, for which there is room before it.
+pub(super) fn framed(arrival: u64, mut row: Vec<u8>) -> Vec<u8> {
+    let (head, row_itself) = row.split_at_mut(HEAD);
+    head[..8].copy_from_slice(&arrival.to_be_bytes());
+    head[8..16].copy_from_slice(&(row_itself.len() as u64).to_be_bytes());
+    head[16..].copy_from_slice(blake3::hash(row_itself).as_bytes());
+    row
 }
 
 /// The arrival and the row, if it is whole.

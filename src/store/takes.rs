@@ -52,8 +52,9 @@ pub trait Takes: Send + Sync {
     /// Adds an exchange. `arrival` orders the exchanges of a take by when their requests came.
     fn append(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;
 
-    /// The same for an exchange that comes alone: where nothing else is being written, it is on the disk when this returns.
-    fn append_alone(&self, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;
+    /// The same where so many exchanges are under way, this one among them. Where it comes alone, and nothing else is being
+    /// written, it is on the disk when this returns; in a crowd it waits a moment for others, to be written with them.
+    fn append_among(&self, under_way: usize, take: u64, arrival: u64, exchange: &Taped<Exchange>) -> Receipt;
 
     /// Takes no more exchanges for a take, and returns when those on their way are settled.
     ///

@@ -8,9 +8,11 @@ use super::exchange::{Exchange, Headers, Taped, is_field_name, is_field_value, i
 /// When it cannot.
 pub(super) fn check(exchange: &Taped<Exchange>) -> Result<(), String> {
     let (request, response) = (&exchange.request, &exchange.response);
-    let url = request.url();
-    if address(&url, &url)? != (&request.host, &request.target) {
-        return Err(format!("`{}` is no host", request.host));
+    if !is_plain_address(&request.host, &request.target) {
+        let url = request.url();
+        if address(&url, &url)? != (&request.host, &request.target) {
+            return Err(format!("`{}` is no host", request.host));
+        }
     }
     if !is_method(&request.method) {
         return Err(format!("`{}` is no method", request.method));
@@ -27,6 +29,14 @@ fn fields(headers: &Headers) -> Result<(), String> {
     }
     let sorted = headers.iter().is_sorted_by_key(|(name, _)| name);
     sorted.then_some(()).ok_or_else(|| "its headers are not in the order of their names".to_owned())
+}
+
+/// Whether what nearly all addresses are made of shows that one can be held.
+fn is_plain_address(host: &str, target: &str) -> bool {
+    let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    // Each byte is looked at, and so many at once.
+    let carried = target.bytes().fold(true, |carried, byte| carried & (b'!'..0x7f).contains(&byte));
+    named && !host.is_empty() && carried && target.starts_with('/')
 }
 
 /// The host and the target of an address, which is `written` so on tape.

@@ -15,11 +15,30 @@ const PACKED: u8 = 1;
 /// # Errors
 /// When a cassette could not hold the exchange: nothing is acknowledged that could not be sealed.
 pub fn write(exchange: &Taped<Exchange>) -> Result<Vec<u8>, String> {
+    write_after(0, exchange)
+}
+
+/// The same after so many zeros, in whose place something may be written.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_after(room: usize, exchange: &Taped<Exchange>) -> Result<Vec<u8>, String> {
     holding::check(exchange).map_err(|why| printable(&why))?;
-    let size = exchange.request.body.len() + exchange.response.body.len() + 512;
-    let mut row = Vec::with_capacity(size);
+    let mut row = Vec::with_capacity(room + most(exchange));
+    row.resize(room, 0);
     row.push(PACKED);
     Ok(postcard::to_extend(&**exchange, row).expect("an exchange is packed to memory"))
+}
+
+/// What the row of an exchange takes, or a little more.
+fn most(exchange: &Exchange) -> usize {
+    /// A length, or a number.
+    const LENGTH: usize = 10;
+    let Exchange { request, response, .. } = exchange;
+    let fields = request.headers.iter().chain(response.headers.iter());
+    let fields: usize = fields.map(|(name, value)| name.len() + value.len() + 4).sum();
+    let texts = request.method.len() + request.host.len() + request.target.len();
+    texts + fields + request.body.len() + response.body.len() + 10 * LENGTH
 }
 
 /// The exchange that [`write()`] wrote.
@@ -87,8 +106,11 @@ mod tests {
                 if taped { scribe::tape_exchange(exchange, &Secrets::default()) } else { Taped::new(exchange) };
             let entry = serde_json::to_vec(&scribe::entry(&exchange, &Ids::default())).unwrap();
             let held = read(&entry).is_ok_and(|read| read == exchange);
-            match write(&exchange) {
-                Ok(row) => prop_assert!(held && read(&row).as_ref() == Ok(&exchange)),
+            match write_after(3, &exchange) {
+                Ok(row) => {
+                    let (room, row) = row.split_at(3);
+                    prop_assert!(room == [0; 3] && held && read(row).as_ref() == Ok(&exchange));
+                }
                 Err(why) => prop_assert!(!held, "{}", why),
             }
         }

@@ -34,11 +34,11 @@ pub fn tape_request(mut request: Request, secrets: &Secrets) -> Taped<Request> {
 #[must_use]
 pub fn tape_exchange(exchange: Exchange, secrets: &Secrets) -> Taped<Exchange> {
     let Exchange { request, mut response, took } = exchange;
+    response.headers.retain(|name, _| !graph::is_passing_response_header(name));
     redact::response(&mut response, secrets);
     if redact::is_sign_in(&request) {
         response.body = Bytes::new();
     }
-    response.headers.retain(|name, _| !graph::is_passing_response_header(name));
     response.headers.sort();
     Taped::new(Exchange { request: tape_request(request, secrets).into_inner(), response, took })
 }

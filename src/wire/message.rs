@@ -179,6 +179,10 @@ impl hyper::body::Body for Resumed {
 
 /// Removes the headers that speak of one connection only (RFC 9110 section 7.6.1).
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // `Connection`, which may name more, is one of them.
+    if !headers.keys().any(|name| graph::is_hop_by_hop(name.as_str())) {
+        return;
+    }
     let listed = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named: Vec<HeaderName> =
         listed.flat_map(|list| list.split(',')).filter_map(|n| n.trim().parse().ok()).collect();

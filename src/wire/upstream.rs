@@ -124,11 +124,12 @@ impl Upstream {
     pub async fn send(&self, mut request: http::Request<Body>) -> Result<http::Response<Incoming>, Fault> {
         // The version that is spoken upstream is settled by ALPN there.
         *request.version_mut() = http::Version::HTTP_11;
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let authority = request.uri().authority().cloned();
+        let host = || authority.map(|authority| authority.to_string()).unwrap_or_default();
         match tokio::time::timeout(self.timeout, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(fault)) => Err(classify(host, &fault)),
-            Err(_) => Err(Fault::Silent { host, seconds: self.timeout.as_secs() }),
+            Ok(Err(fault)) => Err(classify(host(), &fault)),
+            Err(_) => Err(Fault::Silent { host: host(), seconds: self.timeout.as_secs() }),
         }
     }
 
