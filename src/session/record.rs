@@ -158,10 +158,8 @@ impl Recorder {
         let arrival = self.arrival();
         let mut hole = Hole::open(self, &head, target);
         let limit = self.settings.body_limit.bytes;
-        let sent = match message::read(body, limit, self.settings.client_timeout)
-            .await
-            .map_err(|why| hole.because(Fault::Client(why)))?
-        {
+        let read = message::read(body, limit, self.settings.client_timeout).await;
+        let sent = match read.map_err(|why| hole.because(Fault::Client(why)))? {
             Read::Whole(bytes) => bytes,
             Read::TooLarge(body) => {
                 hole.say(format!("the request's body is larger than {limit} bytes (body_limit)"));
