@@ -17,8 +17,13 @@ pub(super) struct Finder {
 impl Finder {
     /// One with room for so many numbers: what grows step by step looks for them in a table that is nearly full.
     pub(super) fn expecting(numbers: usize) -> Self {
-        let most = u32::try_from(numbers).unwrap_or(u32::MAX);
-        Self { places: vec![NONE; room(numbers)], bits: bits_for(most), len: 0 }
+        Self::expecting_of(numbers, numbers)
+    }
+
+    /// The same for so many of all numbers below one.
+    pub(super) fn expecting_of(numbers: usize, below: usize) -> Self {
+        let bits = bits_for(u32::try_from(below).unwrap_or(u32::MAX));
+        Self { places: vec![NONE; room(numbers)], bits, len: 0 }
     }
 
     /// The number of this hash that `is` the one.

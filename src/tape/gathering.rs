@@ -217,7 +217,8 @@ impl Groups {
     fn index(&mut self) {
         let shapes = 0..number(self.groups_from.len() - 1);
         let several = shapes.filter(|shape| self.groups(*shape).len() > 1);
-        let mut by_filling = Finder::expecting(several.clone().map(|shape| self.groups(shape).len()).sum());
+        let groups = several.clone().map(|shape| self.groups(shape).len()).sum();
+        let mut by_filling = Finder::expecting_of(groups, self.exchanges.len());
         for shape in several {
             for group in self.groups(shape) {
                 by_filling.add(group, |group| hash_filling(shape, self.filling(shape, group)));
