@@ -192,6 +192,7 @@
 //!   graph.rs             all that is peculiar to Microsoft Graph
 //!   exchange.rs          Request, Response, Exchange, and Taped
 //! platform.rs          FLOOR 1: what depends on the operating system
+//!   synced.rs            a file each write to which is on the disk
 //!   trust.rs             its trust store
 //! ```
 //!

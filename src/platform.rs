@@ -1,5 +1,6 @@
 //! What depends on the operating system: private files, durable renames, signals, the trust store.
 
+pub mod synced;
 pub mod trust;
 
 use std::fs::{self, File};
@@ -150,27 +151,6 @@ pub fn new_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// Opens a file to be written by [`write_synced`].
-///
-/// # Errors
-/// When the system refuses.
-pub fn open_synced(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    // Linux writes and syncs in one call then, and need not look for other pages of the file.
-    #[cfg(target_os = "linux")]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, system::SYNCED);
-    options.write(true).open(path)
-}
-
-/// Writes all bytes at a place of a file that [`open_synced`] opened: they are on the disk when this returns.
-///
-/// # Errors
-/// When the system refuses. Nobody knows then what the disk has.
-pub fn write_synced(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    write_at(file, at, bytes)?;
-    if cfg!(target_os = "linux") { Ok(()) } else { file.sync_data() }
-}
-
 /// Makes a rename in `dir` durable. Windows needs no such step.
 ///
 /// # Errors
@@ -234,10 +214,6 @@ mod system {
     use std::os::unix::process::ExitStatusExt;
     use tokio::signal::unix::{SignalKind, signal};
     use tokio::sync::mpsc::UnboundedSender;
-
-    /// The flag by which a file is opened so that each write to it is on the disk when it returns.
-    #[cfg(target_os = "linux")]
-    pub(super) const SYNCED: i32 = rustix::fs::OFlags::DSYNC.bits().cast_signed();
 
     pub(super) fn forward(sender: &UnboundedSender<Signal>) -> io::Result<()> {
         for (kind, meaning) in
@@ -386,19 +362,5 @@ mod system {
     #[must_use]
     pub fn exit_code(status: std::process::ExitStatus) -> u8 {
         status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_write_to_a_synced_file_is_on_the_disk() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let synced = open_synced(file.path()).unwrap();
-        assert!(rustix::fs::fcntl_getfl(&synced).unwrap().contains(rustix::fs::OFlags::DSYNC));
-        write_synced(&synced, 2, b"ab").unwrap();
-        assert_eq!(std::fs::read(file.path()).unwrap(), b"\0\0ab");
     }
 }

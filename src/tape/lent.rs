@@ -5,7 +5,6 @@ use super::echo::Stated;
 use super::guid;
 use super::ids::Row;
 use super::matching::{Key, Varying};
-use super::played::SUM;
 use super::script::{Blank, Message, carried};
 use super::spelling::{self, Spelling};
 use super::template::Template;
@@ -52,13 +51,13 @@ pub(super) struct Script<'a> {
 pub(super) struct Rest<'a>(Reader<'a>);
 
 impl<'a> Lent<'a> {
-    /// The exchange that is packed there, which was seen to be [whole](super::played::is_whole).
+    /// The exchange that is packed there, behind its checksum, by which it was seen to be whole.
     pub(super) fn of(all: Cow<'a, Bytes>, at: Range<usize>) -> Self {
         Self { all, at }
     }
 
     fn reader(&self) -> Reader<'_> {
-        Reader(&self.all[self.at.clone()][SUM..])
+        Reader(&self.all[self.at.clone()])
     }
 
     /// By how many values requests are near it; none where many others have its route.

@@ -72,7 +72,7 @@ mod raw {
 }
 
 /// How long the checksum before a packed exchange is.
-pub(super) const SUM: usize = 4;
+const SUM: usize = 4;
 
 /// What is written, behind its checksum, in the stead of what was in `packed`.
 pub(super) fn with_sum(packed: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
@@ -214,10 +214,13 @@ impl Default for Exchanges {
 impl Exchanges {
     pub(super) fn get(&self, exchange: u32) -> Lent<'_> {
         match self {
-            Self::Held(held) => Lent::of(Cow::Borrowed(&held.packed), held.range(exchange)),
+            Self::Held(held) => {
+                let Range { start, end } = held.range(exchange);
+                Lent::of(Cow::Borrowed(&held.packed), start + SUM..end)
+            }
             Self::Kept(kept) => {
                 let packed = kept.get(exchange);
-                let whole = 0..packed.len();
+                let whole = SUM..packed.len();
                 Lent::of(Cow::Owned(packed), whole)
             }
         }
