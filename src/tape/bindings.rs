@@ -3,7 +3,7 @@
 use super::bound_ids::{Bound, BoundIds, NO_PLAY, Play};
 use super::echo::Said;
 use super::guid::Guid;
-use super::id::Id;
+use super::id::{Id, Written};
 use super::ids::Row;
 use super::lexicon::Lexicon;
 use super::matching::{Key, Token};
@@ -19,7 +19,7 @@ pub struct Bindings {
     /// For each text its row, and the digest of what it was derived from; none for a given one.
     texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
     lexicon: Lexicon,
-    first_live: Paged<Option<Box<str>>>,
+    first_live: Paged<Live>,
     /// The plays that came once, but for those that are kept with an id.
     once: BTreeSet<Play>,
     /// How often those were played that were played more than once.
@@ -33,11 +33,43 @@ pub struct Bindings {
     pub(super) said: Said,
 }
 
-/// How often an exchange answered, and which request it answered last.
+/// The first live id that stood for a placeholder, as its client spelled it. Most are GUIDs in one case, and take no memory
+/// of their own.
+#[derive(Debug, Default)]
+enum Live {
+    #[default]
+    None,
+    Lower([u8; 16]),
+    Upper([u8; 16]),
+    Other(Box<str>),
+}
+
+impl Live {
+    fn of(spelled: &str) -> Self {
+        let guid = Guid::parse(spelled);
+        match guid.map(|guid| (guid, guid.0.to_le_bytes())) {
+            Some((guid, bits)) if *guid.text() == *spelled => Self::Lower(bits),
+            Some((guid, bits)) if *guid.upper_text() == *spelled => Self::Upper(bits),
+            _ => Self::Other(spelled.into()),
+        }
+    }
+
+    fn written(&self) -> Option<Written<'_>> {
+        let guid = |bits: &[u8; 16]| Guid(u128::from_le_bytes(*bits));
+        match self {
+            Self::None => None,
+            Self::Lower(bits) => Some(Written::Short(guid(bits).text())),
+            Self::Upper(bits) => Some(Written::Short(guid(bits).upper_text())),
+            Self::Other(text) => Some(Written::Long((&**text).into())),
+        }
+    }
+}
+
+/// How often an exchange answered, and which request it answered last, as far as these numbers go.
 #[derive(Debug, Default)]
 struct Plays {
     count: u32,
-    last: u64,
+    last: u32,
 }
 
 impl Play {
@@ -70,14 +102,17 @@ impl Bindings {
 
     /// The first live id that stood for a placeholder, as its client spelled it.
     #[must_use]
-    pub fn live(&self, row: Row) -> Option<&str> {
-        self.first_live.get(row)?.as_deref()
+    pub fn live(&self, row: Row) -> Option<Written<'_>> {
+        self.first_live.get(row)?.written()
     }
 
     /// Settles that `token` stands for `row` from now on, and tells whether it is a new id.
     pub fn bind(&mut self, token: &Token, row: Row) -> bool {
         let new = self.know(&token.id, row, None);
-        self.first_live.get_mut(row).get_or_insert_with(|| (&*token.spelled).into());
+        let first = self.first_live.get_mut(row);
+        if matches!(first, Live::None) {
+            *first = Live::of(&token.spelled);
+        }
         new
     }
 
@@ -125,7 +160,7 @@ impl Bindings {
     /// The request, counted from 1, that `exchange` answered last.
     #[must_use]
     pub fn last_played(&self, exchange: u32) -> u64 {
-        self.played.get(exchange).map_or(0, |plays| plays.last)
+        self.played.get(exchange).map_or(0, |plays| plays.last.into())
     }
 
     /// Counts a request that came.
@@ -155,7 +190,29 @@ impl Bindings {
         }
         let plays = self.played.get_mut(exchange);
         self.distinct += usize::from(plays.count == 0);
-        plays.count += 1;
-        plays.last = self.asked;
+        plays.count = plays.count.saturating_add(1);
+        plays.last = u32::try_from(self.asked).unwrap_or(u32::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_live_id_is_told_as_it_was_spelled() {
+        let guid = "7e323db2-3db2-7e32-b23d-327eb23d327e";
+        let mut bindings = Bindings::default();
+        for (row, spelled) in
+            [&*guid.to_uppercase(), guid, "7E323db2-3db2-7e32-b23d-327eb23d327e", "a"].iter().enumerate()
+        {
+            let row = Row::try_from(row).unwrap();
+            assert_eq!(bindings.live(row), None);
+            for later in [spelled, "another"] {
+                bindings.bind(&Token { id: Id::of(later), spelled: Written::of(later) }, row);
+                assert_eq!(bindings.live(row).as_deref(), Some(*spelled));
+            }
+        }
+        assert!(size_of::<Live>() <= 24);
     }
 }

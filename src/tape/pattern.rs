@@ -80,7 +80,7 @@ pub(super) const TOOK: u64 = 0x6000_0000_0000_0000;
 impl Pattern {
     /// Adds what a value is packed to, where characters and numbers stand for what is filled in.
     pub(super) fn add(&mut self, value: &impl Serialize) {
-        postcard::serialize_with_flavor(value, Packing(self)).expect("a form is packed to memory");
+        Packing::Pattern(self).pack(value);
     }
 
     /// Adds bytes as they are.
@@ -179,40 +179,64 @@ pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
     out.push(u8::try_from(number).expect("seven bits"));
 }
 
-/// Packs a value to a pattern. The packer writes each number at once, and each text after its length.
-struct Packing<'p>(&'p mut Pattern);
+/// What a value is packed to. Both are one type, so that what packs is compiled once.
+pub(super) enum Packing<'p> {
+    /// The end of a buffer that is used again.
+    Bytes(&'p mut Vec<u8>),
+    /// A pattern.
+    Pattern(&'p mut Pattern),
+}
+
+impl Packing<'_> {
+    /// Packs a value.
+    pub(super) fn pack(self, value: &impl Serialize) {
+        postcard::serialize_with_flavor(value, self).expect("it is packed to memory");
+    }
+}
 
 impl Flavor for Packing<'_> {
     type Output = ();
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.raw(&[byte]);
+        match self {
+            Self::Bytes(packed) => packed.push(byte),
+            Self::Pattern(pattern) => pattern.raw(&[byte]),
+        }
         Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        let Self(pattern) = self;
-        let packed = (bytes.len() <= 10).then(|| postcard::from_bytes::<u64>(bytes).ok()).flatten();
-        let row = packed.and_then(|packed| Row::try_from(packed).ok()).and_then(|packed| packed.checked_sub(ROWS));
-        let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().any(|c| stood_for(c).is_some()));
-        // A text that reads as so large a number reads as a larger one.
-        if let Some(row) = row.and_then(|row| u16::try_from(row).ok()).filter(|row| *row < MOST_ROWS) {
-            pattern.blank(Blank::Row(row));
-        } else if packed == Some(TOOK) {
-            pattern.blank(Blank::Took);
-        } else if let Some(text) = text {
-            // Its length was written before it.
-            pattern.bytes.truncate(pattern.last);
-            pattern.text(text);
-        } else {
-            pattern.last = pattern.bytes.len();
-            pattern.raw(bytes);
+        match self {
+            Self::Bytes(packed) => packed.extend_from_slice(bytes),
+            Self::Pattern(pattern) => pattern.extend(bytes),
         }
         Ok(())
     }
 
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
+    }
+}
+
+impl Pattern {
+    /// Adds what the packer writes at once: a number, or a text after its length.
+    fn extend(&mut self, bytes: &[u8]) {
+        let packed = (bytes.len() <= 10).then(|| postcard::from_bytes::<u64>(bytes).ok()).flatten();
+        let row = packed.and_then(|packed| Row::try_from(packed).ok()).and_then(|packed| packed.checked_sub(ROWS));
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().any(|c| stood_for(c).is_some()));
+        // A text that reads as so large a number reads as a larger one.
+        if let Some(row) = row.and_then(|row| u16::try_from(row).ok()).filter(|row| *row < MOST_ROWS) {
+            self.blank(Blank::Row(row));
+        } else if packed == Some(TOOK) {
+            self.blank(Blank::Took);
+        } else if let Some(text) = text {
+            // Its length was written before it.
+            self.bytes.truncate(self.last);
+            self.text(text);
+        } else {
+            self.last = self.bytes.len();
+            self.raw(bytes);
+        }
     }
 }
 

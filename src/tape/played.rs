@@ -4,10 +4,10 @@ use super::echo::Stated;
 use super::ids::Row;
 use super::lent::Lent;
 use super::matching::{Key, Varying};
+use super::pattern::Packing;
 use super::script::Script;
 use super::template::Template;
 use bytes::Bytes;
-use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -46,9 +46,7 @@ impl Played {
 
     /// Writes the bytes by which it is kept, in the stead of what was in `packed`.
     pub fn pack(&self, packed: &mut Vec<u8>) {
-        with_sum(packed, |packed| {
-            postcard::serialize_with_flavor(self, Appended(packed)).expect("an exchange is packed to memory");
-        });
+        with_sum(packed, |packed| Packing::Bytes(packed).pack(self));
     }
 }
 
@@ -81,27 +79,6 @@ pub(super) fn with_sum(packed: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     write(packed);
     let sum = crc32fast::hash(&packed[SUM..]).to_le_bytes();
     packed[..SUM].copy_from_slice(&sum);
-}
-
-/// Packs to the end of a buffer that is used again.
-struct Appended<'b>(&'b mut Vec<u8>);
-
-impl Flavor for Appended<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 /// Where packed exchanges are kept outside memory.

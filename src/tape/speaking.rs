@@ -75,7 +75,7 @@ impl<'a> Speaker<'a> {
             return self.made[at].1.clone();
         }
         let recorded = || self.index.ids.recorded(row);
-        let live = || self.bindings.live(row).map_or_else(recorded, |live| Written::Long(live.into()));
+        let live = || self.bindings.live(row).unwrap_or_else(recorded);
         let value = match self.index.minter(row) {
             None => live(),
             // A person is not made up: who stands for it in this run is so to the end, and until then it stands for itself.
