@@ -41,8 +41,10 @@ pub struct Linger {
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Nothing was answered since something came.
+    /// It waits as long as it takes.
     No,
+    /// Something came.
+    Asked,
     Answered,
     Until(Instant),
 }
@@ -53,15 +55,17 @@ impl Linger {
         Self { alone, most, stage: Stage::No }
     }
 
-    /// Notes that something was written.
+    /// Notes that something was written. What nobody asked for, as in a tunnel, is no answer.
     pub fn wrote(&mut self) {
-        self.stage = Stage::Answered;
+        if matches!(self.stage, Stage::Asked) {
+            self.stage = Stage::Answered;
+        }
     }
 
     /// What a read came to: where nothing is there yet, the task is asked again after all others had their turn.
     pub fn read<T>(&mut self, read: Poll<T>, cx: &mut Context<'_>) -> Poll<T> {
         if read.is_ready() {
-            self.stage = Stage::No;
+            self.stage = Stage::Asked;
         } else if self.goes_on() {
             // It is only asked to wake the task.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
@@ -71,7 +75,7 @@ impl Linger {
 
     fn goes_on(&mut self) -> bool {
         let until = match self.stage {
-            Stage::No => return false,
+            Stage::No | Stage::Asked => return false,
             Stage::Answered if self.alone.is_true(self.most) => Instant::now() + MOMENT,
             Stage::Until(until) if Instant::now() < until => until,
             Stage::Answered | Stage::Until(_) => {
@@ -117,19 +121,26 @@ mod tests {
         let places = Arc::new(Semaphore::new(2));
         let _one = places.try_acquire().unwrap();
         let mut linger = Linger::new(Alone(Some(Arc::clone(&places))), 2);
+        let answer = |linger: &mut Linger| {
+            let _ = linger.read(Poll::Ready(()), &mut Context::from_waker(Waker::noop()));
+            linger.wrote();
+        };
         assert_eq!(lingers(&mut linger).0, 0, "nothing was answered");
         linger.wrote();
+        assert_eq!(lingers(&mut linger).0, 0, "nothing was asked");
+        answer(&mut linger);
         let (woken, long) = lingers(&mut linger);
         assert!(woken > 0 && long >= MOMENT, "{woken} in {long:?}");
-        assert_eq!(lingers(&mut linger).0, 0, "once");
         linger.wrote();
+        assert_eq!(lingers(&mut linger).0, 0, "once");
+        answer(&mut linger);
         let _ = linger.read(Poll::Ready(()), &mut Context::from_waker(Waker::noop()));
         assert_eq!(lingers(&mut linger).0, 0, "something came");
-        linger.wrote();
         let _other = places.try_acquire().unwrap();
+        answer(&mut linger);
         assert_eq!(lingers(&mut linger).0, 0, "it is not the only one");
         let mut never = Linger::new(Alone(None), 2);
-        never.wrote();
+        answer(&mut never);
         assert_eq!(lingers(&mut never).0, 0);
     }
 }

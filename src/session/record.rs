@@ -228,13 +228,17 @@ impl Recorder {
             return hole.fill();
         }
         let mut arrivals = std::iter::once(arrival).chain(std::iter::repeat_with(|| self.arrival()));
-        // Those of a batch come together in any case.
-        let under_way = self.under_way.load(Ordering::Relaxed) + exchanges.len() - 1;
+        // Those of a batch come together, and wait for no others.
+        let among = (exchanges.len() == 1).then(|| self.under_way.load(Ordering::Relaxed));
         let mut receipts = Vec::with_capacity(exchanges.len());
         for exchange in exchanges {
             let exchange = self.taped(exchange);
             let arrival = arrivals.next().expect("numbers do not end");
-            receipts.push(self.settings.store.append_among(under_way, self.settings.take, arrival, &exchange));
+            let (store, take) = (&self.settings.store, self.settings.take);
+            receipts.push(match among {
+                Some(under_way) => store.append_among(under_way, take, arrival, &exchange),
+                None => store.append(take, arrival, &exchange),
+            });
         }
         // From here on it is written whether the client stays or not.
         hole.fill();
@@ -311,6 +315,8 @@ struct Hole<'a> {
     uri: Uri,
     why: Option<String>,
     state: HoleState,
+    /// Whether it counts as under way.
+    is_counted: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -325,11 +331,19 @@ impl<'a> Hole<'a> {
     fn open(recorder: &'a Recorder, head: &Parts, target: &'a Target) -> Self {
         let (method, uri) = (head.method.clone(), head.uri.clone());
         recorder.under_way.fetch_add(1, Ordering::Relaxed);
-        Self { recorder, method, host: &target.host, uri, why: None, state: HoleState::Open }
+        Self { recorder, method, host: &target.host, uri, why: None, state: HoleState::Open, is_counted: true }
     }
 
     fn say(&mut self, why: String) {
+        self.leave();
         self.why = Some(why);
+    }
+
+    /// It is no more among those that are to be recorded.
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.is_counted) {
+            self.recorder.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn because(&mut self, fault: Fault) -> Fault {
@@ -350,7 +364,7 @@ impl<'a> Hole<'a> {
 
 impl Drop for Hole<'_> {
     fn drop(&mut self) {
-        self.recorder.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.leave();
         if self.state == HoleState::Filled {
             return;
         }
@@ -397,8 +411,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (recorder, target, head) = (recorder(dir.path()), target("h", true), head("/a"));
         let under_way = || recorder.under_way.load(Ordering::Relaxed);
-        let holes = [(); 2].map(|()| Hole::open(&recorder, &head, &target));
+        let mut holes = [(); 2].map(|()| Hole::open(&recorder, &head, &target));
         assert_eq!(under_way(), 2);
+        holes[0].say("it is too large".to_owned());
+        assert_eq!(under_way(), 1, "it is not to be recorded");
         drop(holes);
         assert_eq!(under_way(), 0);
     }

@@ -5,8 +5,8 @@
 use super::frames::{self, SECTOR};
 use super::rows::Row;
 use super::takes::Fault;
-use crate::platform::{self, synced};
-use std::fs::{self, File};
+use crate::platform::{self, synced::Synced};
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(super) struct Mark {
 /// The log of a store, open to be written.
 #[derive(Debug)]
 pub(super) struct Log {
-    file: File,
+    file: Synced,
     salt: u32,
     ring: Ring,
     /// The number of the newest frame.
@@ -87,7 +87,7 @@ impl Log {
         if !platform::new_private_file(&file(path), &content)? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let file = synced::open(&file(path))?;
+        let file = Synced::open(&file(path))?;
         let ring = Ring { capacity: CAPACITY as u64, begin: 0, end: 0 };
         Ok(Self { file, salt, ring, number: 0, rows: 0, filled: 0, released: None, erased: 0, frame: Vec::new() })
     }
@@ -101,7 +101,7 @@ impl Log {
     pub(super) fn commit(&mut self, rows: &[u8]) -> io::Result<Mark> {
         frames::write(&mut self.frame, rows, self.salt, self.number + 1, self.filled);
         let place = self.ring.place(self.frame.len() as u64, 0).ok_or(io::ErrorKind::StorageFull)?;
-        synced::write(&self.file, SECTOR as u64 + place.start % self.ring.capacity, &self.frame)?;
+        self.file.write(SECTOR as u64 + place.start % self.ring.capacity, &self.frame)?;
         self.number += 1;
         self.ring.end = place.end;
         if let Some(released) = self.released.take() {
@@ -134,7 +134,7 @@ impl Log {
         let dirty = self.erased..self.ring.end.saturating_sub(SECTOR as u64);
         for part in self.ring.parts(dirty) {
             let zeros = vec![0; usize::try_from(part.end - part.start).expect("it is within the file")];
-            synced::write(&self.file, SECTOR as u64 + part.start, &zeros)?;
+            self.file.write(SECTOR as u64 + part.start, &zeros)?;
         }
         self.erased = self.ring.end;
         Ok(())

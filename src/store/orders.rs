@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// The most appends that one commit takes together.
+/// The most that is taken up at once.
 const BATCH: usize = 1024;
 /// A commit costs the processor nearly as much for one as for many: where so many exchanges are under way, it waits until a
 /// quarter of them have come, for a few moments at most.

@@ -14,7 +14,7 @@ use std::fmt;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 
-/// An exchange, compiled: what is packed, in this order, and read as [`Lent`].
+/// An exchange, compiled: what is packed, in this order, and read where it stands.
 #[derive(Debug, Serialize)]
 pub struct Played {
     /// By how many values requests are near it; none where many others have its route.

@@ -425,6 +425,7 @@ mod tests {
             Rules::new(vec![], people),
             rules().with_secrets(Secrets::new(&named(A.to_owned())).unwrap()),
             rules().with_secrets(Secrets::new(&named(A.replacen('-', "_-", 1))).unwrap()),
+            rules().with_secrets(Secrets::new(&named(format!("{A}Key"))).unwrap()),
             rules().with_secrets(Secrets::new(&ticket).unwrap()),
         ] {
             assert_eq!(recalled(&raw(&target, &body), &raw(&target, &body), &sharp), None);

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 /// A recorded response: as the message that goes to the client, so that nothing of it is made anew each time but where
-/// ids stand. It is packed in this order, and spoken from that ([`super::lent`]).
+/// ids stand. It is packed in this order, and spoken from that.
 #[derive(Clone, Debug, Serialize)]
 pub struct Script {
     status: u16,
@@ -109,24 +109,24 @@ const CARRIED: &str = "what no header can carry is escaped";
 pub const APART: [&str; 2] = ["client-request-id", "x-graphdeck"];
 
 /// Names that most answers of Graph's have: none of them is made anew.
-static USUAL: [HeaderName; 12] = [
-    CACHE_CONTROL,
-    CONTENT_TYPE,
-    DATE,
-    ETAG,
-    LOCATION,
-    STRICT_TRANSPORT_SECURITY,
-    VARY,
-    HeaderName::from_static(APART[0]),
-    HeaderName::from_static("odata-version"),
-    HeaderName::from_static("preference-applied"),
-    HeaderName::from_static("request-id"),
-    HeaderName::from_static("x-ms-ags-diagnostic"),
+static USUAL: [(&str, HeaderName); 12] = [
+    ("cache-control", CACHE_CONTROL),
+    ("content-type", CONTENT_TYPE),
+    ("date", DATE),
+    ("etag", ETAG),
+    ("location", LOCATION),
+    ("odata-version", HeaderName::from_static("odata-version")),
+    ("preference-applied", HeaderName::from_static("preference-applied")),
+    ("request-id", HeaderName::from_static("request-id")),
+    ("strict-transport-security", STRICT_TRANSPORT_SECURITY),
+    ("vary", VARY),
+    ("x-ms-ags-diagnostic", HeaderName::from_static("x-ms-ags-diagnostic")),
+    (APART[0], HeaderName::from_static(APART[0])),
 ];
 
 fn name(name: &[u8]) -> HeaderName {
-    let usual = USUAL.iter().find(|usual| usual.as_str().as_bytes() == name);
-    usual.cloned().unwrap_or_else(|| HeaderName::from_bytes(name).expect(CHECKED))
+    let usual = USUAL.iter().find(|(usual, _)| usual.as_bytes() == name);
+    usual.map_or_else(|| HeaderName::from_bytes(name).expect(CHECKED), |(_, usual)| usual.clone())
 }
 
 impl Field {
@@ -134,8 +134,7 @@ impl Field {
     pub(super) fn of(name: &str, text: Template<Row>) -> Self {
         Self {
             framing: graph::is_hop_by_hop(name) || matches!(name, "content-length" | "content-encoding"),
-            // Whatever its case, a client gets it as HTTP/2 has it.
-            name: SmolStr::new(name.to_ascii_lowercase()),
+            name: name.into(),
             value: match text.fixed() {
                 Some(text) => Value::Fixed(carried(text.as_bytes()).into_owned().into()),
                 None => Value::Text(text),
@@ -399,6 +398,12 @@ fn spoken<S: Serializer>(fields: &[Field], to: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn usual_names_are_the_ones_that_they_are_found_by() {
+        assert!(USUAL.iter().all(|(text, usual)| usual == text && name(text.as_bytes()) == *usual));
+        assert_eq!(name(b"x-own"), "x-own");
+    }
 
     #[test]
     fn what_no_header_can_carry_is_escaped() {

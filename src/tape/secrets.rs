@@ -1,6 +1,6 @@
 //! Finds secrets in texts: by the names of their places, and by their own shape.
 
-use super::guid;
+use super::guid::{self, Guid};
 use super::json_text;
 use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS};
 use regex::bytes::{Captures, Regex, RegexSet, SetMatches};
@@ -53,9 +53,11 @@ struct Rule {
     ready: OnceLock<Regex>,
 }
 
-/// Whether the name of a member has a GUID in it, however underscores stand in that: they are not looked at.
+/// Whether the name of a member has a GUID in it, whatever stands beside it and however underscores stand in it: the rules
+/// find it with one before each capital letter, and without any.
 fn has_guid(name: &str) -> bool {
-    guid::tokens(name).next().is_some() || guid::tokens(&name.replace('_', "")).next().is_some()
+    let bare = name.replace('_', "");
+    (0..bare.len()).any(|at| bare.get(at..at + guid::LENGTH).is_some_and(|part| Guid::parse(part).is_some()))
 }
 
 /// Whether the name of a member is one like those that the deck comes with.
