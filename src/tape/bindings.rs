@@ -19,12 +19,12 @@ pub struct Bindings {
     /// For each text its row, and the digest of what it was derived from; none for a given one.
     texts: HashMap<Box<str>, (Row, Option<[u8; 32]>)>,
     lexicon: Lexicon,
-    first_live: Paged<Live>,
+    first_live: Paged<Live, 4>,
     /// The plays that came once, but for those that are kept with an id.
     once: BTreeSet<Play>,
     /// How often those were played that were played more than once.
     again: BTreeMap<Play, u32>,
-    played: Paged<Plays>,
+    played: Paged<Plays, 64>,
     /// How many exchanges answered.
     distinct: usize,
     /// How many requests came.

@@ -36,11 +36,20 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Choice<'a> {
     pub(super) exchange: u32,
-    pub(super) bound: Each<(Row, &'a Token)>,
+    pub(super) standing: Each<Standing<'a>>,
     /// Whether a place had to be ignored.
     pub(super) ignored: bool,
     /// How often the exchange answered this very request.
     pub(super) plays: u32,
+}
+
+/// What stands for an id of an exchange.
+#[derive(Debug)]
+pub(super) struct Standing<'a> {
+    pub(super) row: Row,
+    pub(super) token: &'a Token,
+    /// Whether that is its recorded value, or its person.
+    pub(super) is_recorded: bool,
 }
 
 /// A live request, what the tape tells of each of its ids, and the row that it stands for beyond doubt, if there is one.
@@ -121,9 +130,13 @@ impl Index {
             }
         }
         let (exchange, plays) = last?;
-        let filled = shapes.filling(shape, group).iter().zip(live.tokens);
-        let bound = filled.filter(|(filled, _)| *filled & LITERAL == 0).map(|(row, token)| (*row, token));
-        Some(Choice { exchange, bound: bound.collect(), ignored, plays })
+        let filled = shapes.filling(shape, group).iter().zip(live.tokens.iter().zip(ids));
+        let standing = filled.filter(|(filled, _)| *filled & LITERAL == 0).map(|(row, (token, known))| Standing {
+            row: *row,
+            token,
+            is_recorded: known.filled == Some(*row),
+        });
+        Some(Choice { exchange, standing: standing.collect(), ignored, plays })
     }
 
     /// The group for the ids as they are known so far, if there is one: found without a search.
@@ -163,12 +176,12 @@ impl Index {
         &self,
         groups: Groups<'_>,
         among: impl Iterator<Item = u32>,
-        Settled { live, rows, .. }: Settled<'_>,
+        settled: Settled<'_>,
     ) -> Option<(usize, u32)> {
         let mut best: Option<(usize, u32)> = None;
         for group in among {
             let filling = groups.shapes.filling(groups.shape, group);
-            let Some(new) = self.fit(filling, live.tokens, rows) else { continue };
+            let Some(new) = self.fit(filling, settled) else { continue };
             if best.is_none_or(|(least, _)| new < least) {
                 best = Some((new, group));
             }
@@ -180,21 +193,22 @@ impl Index {
     }
 
     /// The number of new bindings by which live ids fill the blanks, or `None` when they cannot.
-    fn fit(&self, filling: &[u32], tokens: &[Token], settled: &[Option<Row>]) -> Option<usize> {
+    fn fit(&self, filling: &[u32], Settled { live, ids, rows }: Settled<'_>) -> Option<usize> {
         let mut new = 0;
-        for ((filled, token), settled) in filling.iter().zip(tokens).zip(settled) {
-            new += usize::from(self.fills(&self.slot(*filled), &token.id, *settled)?);
+        for ((filled, token), (known, settled)) in filling.iter().zip(live.tokens).zip(ids.iter().zip(rows)) {
+            new += usize::from(self.fills(&self.slot(*filled), &token.id, known.filled, *settled)?);
         }
         Some(new)
     }
 
-    /// Whether a live id, which stands for a row or for none yet, can fill a slot, and if so whether that binds it anew.
-    pub(super) fn fills(&self, slot: &Slot, live: &Id, settled: Option<Row>) -> Option<bool> {
+    /// Whether a live id, which was `recorded` for a row and stands for one or for none yet, can fill a slot, and if so
+    /// whether that binds it anew.
+    pub(super) fn fills(&self, slot: &Slot, live: &Id, recorded: Option<Row>, settled: Option<Row>) -> Option<bool> {
         match slot {
             Slot::Literal(id) => (id == live).then_some(false),
             Slot::Id(row) => match settled {
                 Some(settled) => (settled == *row).then_some(false),
-                None if self.is_recorded(*row, live) => Some(false),
+                None if recorded == Some(*row) => Some(false),
                 None if self.is_foreign(*row, live) => None,
                 None => Some(true),
             },

@@ -283,7 +283,7 @@ fn compare(index: &Index, recorded: &Leaf<'_>, live: &LiveLeaf, known: &[&Lexico
     }
     for (recorded, (_, live_id, settled)) in ids.into_iter().zip(&live.ids) {
         let slot = index.ids.find(&recorded).map_or_else(|| Slot::Literal(recorded), Slot::Id);
-        if index.fills(&slot, live_id, *settled).is_none() {
+        if index.fills(&slot, live_id, index.recorded_row(live_id), *settled).is_none() {
             return why_not(index, &slot, live_id, *settled).map_or(Comparison::Differs, Comparison::Id);
         }
         if let Err(why) = pairs.pair(index, &slot, live_id, &live.leaf.place) {

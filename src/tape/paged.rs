@@ -1,39 +1,38 @@
-//! What some of many numbers have: in small pages, each made when the first of its numbers gets something.
+//! What some of many numbers have: in pages, each made when the first of its numbers gets something.
 
-/// How many numbers a page has: as few as keep the table of pages small.
-const PAGE: usize = 4;
-
-/// A table by number. What was never changed is as by default.
+/// A table by number, so many to a page: the larger these are the less is looked at to find one, and the more room is taken
+/// where only a few have something. What was never changed is as by default.
 #[derive(Debug)]
-pub(super) struct Paged<T> {
+pub(super) struct Paged<T, const PAGE: usize> {
     pages: Vec<Option<Box<[T; PAGE]>>>,
 }
 
-impl<T> Default for Paged<T> {
+impl<T, const PAGE: usize> Default for Paged<T, PAGE> {
     fn default() -> Self {
         Self { pages: Vec::new() }
     }
 }
 
-impl<T: Default> Paged<T> {
+impl<T: Default, const PAGE: usize> Paged<T, PAGE> {
     /// What a number has; none where its page was never needed.
     pub(super) fn get(&self, number: u32) -> Option<&T> {
-        let (page, at) = place(number);
+        let (page, at) = Self::place(number);
         self.pages.get(page)?.as_ref().map(|page| &page[at])
     }
 
     /// The same, to be changed.
     pub(super) fn get_mut(&mut self, number: u32) -> &mut T {
-        let (page, at) = place(number);
+        let (page, at) = Self::place(number);
         if page >= self.pages.len() {
             self.pages.resize_with(page + 1, || None);
         }
-        &mut self.pages[page].get_or_insert_default()[at]
+        let page = self.pages[page].get_or_insert_with(|| Box::new(std::array::from_fn(|_| T::default())));
+        &mut page[at]
     }
-}
 
-fn place(number: u32) -> (usize, usize) {
-    (number as usize / PAGE, number as usize % PAGE)
+    fn place(number: u32) -> (usize, usize) {
+        (number as usize / PAGE, number as usize % PAGE)
+    }
 }
 
 #[cfg(test)]
@@ -42,7 +41,7 @@ mod tests {
 
     #[test]
     fn what_was_set_is_found_and_nothing_else_takes_room() {
-        let mut paged = Paged::default();
+        let mut paged = Paged::<_, 4>::default();
         for number in [0, 3, 4, 1_000_003] {
             *paged.get_mut(number) = number + 1;
         }

@@ -1,7 +1,7 @@
 //! A live request answered from tape: the exchange is chosen, ids are bound, and the answer is spoken with them.
 
 use super::bindings::Bindings;
-use super::choosing::{Choice, Sought};
+use super::choosing::{Choice, Sought, Standing};
 use super::differences::Live;
 use super::exchange::{Request, Taped};
 use super::guid::Guid;
@@ -65,8 +65,7 @@ fn find<'a>(
     manner: Manner,
     sought: &Sought<'a>,
 ) -> Result<Found<'a>, Option<Used>> {
-    let verbatim =
-        |choice: &Choice<'_>| choice.bound.iter().all(|(row, token)| index.recorded_row(&token.id) == Some(*row));
+    let verbatim = |choice: &Choice<'_>| choice.standing.iter().all(|one| one.is_recorded);
     let choice = index.choose(sought, bindings).filter(|choice| !manner.verbatim || verbatim(choice)).ok_or(None)?;
     let repeat = bindings.played(choice.exchange) > 0;
     let writes = !index.is(choice.exchange, READS);
@@ -256,7 +255,7 @@ fn allowed(recorded: &[Varying], live: &[Varying]) -> Vec<usize> {
 /// Returns an id that was not bound before, if one of those that are `compared` is.
 fn settle(index: &Index, bindings: &mut Bindings, choice: &Choice<'_>, compared: &[Token]) -> Option<Guid> {
     let mut new = None;
-    for (row, token) in &choice.bound {
+    for Standing { row, token, .. } in &choice.standing {
         let is_known = || index.unseal(&token.id).is_some() || index.ids.is(*row, &token.id);
         if !(index.minter(*row).is_some() && is_known())
             && bindings.bind(token, *row)

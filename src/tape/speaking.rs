@@ -1,14 +1,14 @@
 //! The value of every id in one answer: as its request has it, as it was bound before, or as it is minted in this run.
 
 use super::bindings::Bindings;
-use super::choosing::Choice;
+use super::choosing::{Choice, Standing};
 use super::echo::{self, Echo, Stated};
 use super::guid::Guid;
 use super::id::{Id, Written};
 use super::ids::Row;
 use super::index::{CREATES, Index, READS, Slot};
 use super::lent::{Asked, Play};
-use super::matching::{Key, Token, Varying};
+use super::matching::{Key, Varying};
 use super::stand_ins;
 use super::template::Template;
 use smallvec::{SmallVec, smallvec};
@@ -39,7 +39,7 @@ pub(super) struct Speaker<'a> {
     play: &'a Play<'a>,
     plays: u32,
     /// What the request itself says.
-    bound: &'a [(Row, &'a Token)],
+    standing: &'a [Standing<'a>],
     /// What was made for this answer, in the order of rows, in which ids mostly come.
     made: SmallVec<[(Row, Written<'a>); 2]>,
     /// The ids made for this answer that nothing but a table can tell later.
@@ -62,14 +62,14 @@ impl<'a> Speaker<'a> {
         choice: &'a Choice<'_>,
         (play, plays): (&'a Play<'a>, u32),
     ) -> Self {
-        let (exchange, bound) = (choice.exchange, &*choice.bound);
-        Self { index, bindings, policy, exchange, play, plays, bound, made: SmallVec::new(), told: Vec::new() }
+        let (exchange, standing) = (choice.exchange, &*choice.standing);
+        Self { index, bindings, policy, exchange, play, plays, standing, made: SmallVec::new(), told: Vec::new() }
     }
 
     /// The text that stands for an id in this answer: as in the request, as bound before, or as minted in this run.
     pub(super) fn value(&mut self, row: Row) -> Written<'a> {
-        if let Some(token) = self.asked(row) {
-            return token.spelled.again();
+        if let Some(asked) = self.asked(row) {
+            return asked.token.spelled.again();
         }
         if let Ok(at) = self.made.binary_search_by_key(&row, |(row, _)| *row) {
             return self.made[at].1.clone();
@@ -90,9 +90,9 @@ impl<'a> Speaker<'a> {
         value
     }
 
-    /// The id of the request that stands for a row.
-    fn asked(&self, row: Row) -> Option<&'a Token> {
-        self.bound.iter().find(|(bound, _)| *bound == row).map(|(_, token)| *token)
+    /// What of the request stands for a row.
+    fn asked(&self, row: Row) -> Option<&'a Standing<'a>> {
+        self.standing.iter().find(|one| one.row == row)
     }
 
     /// Whether a recorded id stands for somebody who was there before the recording made anything.
@@ -137,11 +137,17 @@ impl<'a> Speaker<'a> {
         for (place, filled) in origin[ids.clone()].chunks_exact_mut(16).zip(&filling) {
             let id = match index.slot(*filled) {
                 Slot::Literal(id) => id,
-                Slot::Id(asked) => {
-                    let live = self.asked(asked).map_or_else(|| Id::of(&self.value(asked)), |token| token.id.clone());
-                    as_recorded &= index.is_recorded(asked, &live);
-                    live
-                }
+                Slot::Id(asked) => match self.asked(asked) {
+                    Some(asked) => {
+                        as_recorded &= asked.is_recorded;
+                        asked.token.id.clone()
+                    }
+                    None => {
+                        let live = Id::of(&self.value(asked));
+                        as_recorded &= index.is_recorded(asked, &live);
+                        live
+                    }
+                },
             };
             place.copy_from_slice(&id.digest());
         }
