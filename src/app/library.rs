@@ -219,13 +219,14 @@ fn redacted(file: &Path, cassette: &Cassette, config: &Config) -> Result<Cassett
     Ok(Cassette { ids: cassette.ids.clone(), entries, people: cassette.people })
 }
 
-/// Sees whether cassette files can be used: these, or all in the folder. Returns a line for each, and whether all can.
+/// Sees whether cassettes can be used: these, by file or by name, or all in the folder. Returns a line for each, and whether
+/// all can.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let mut paths = files.to_vec();
+    let mut paths: Vec<PathBuf> = files.iter().map(|file| file_of(&cassettes, file)).collect();
     if paths.is_empty() {
         for name in cassettes.names()? {
             paths.push(cassettes.path(&name)?);
@@ -248,6 +249,12 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
         writeln!(text, "{line}").expect("a text takes a line");
     }
     Ok((text, good))
+}
+
+/// The file that is meant: where there is none of that name, the cassette that is called so.
+fn file_of(cassettes: &Cassettes, named: &Path) -> PathBuf {
+    let name = named.to_str().filter(|name| !named.exists() && cassettes.contains(name).unwrap_or_default());
+    name.and_then(|name| cassettes.path(name).ok()).unwrap_or_else(|| named.to_owned())
 }
 
 /// A cassette file made ready, and what should not be in it.

@@ -246,9 +246,9 @@ pub(super) enum CassetteCommand {
         #[arg(long)]
         json: bool,
     },
-    /// See that cassettes can be used: all, or these files, such as cassettes/my-run.json
+    /// See that cassettes can be used: all, or these, such as my-run or recorded/my-run.json
     Check {
-        /// The files, such as cassettes/my-run.json
+        /// The cassettes, such as my-run, or their files, such as recorded/my-run.json
         files: Vec<PathBuf>,
     },
     /// Remove a cassette and its interrupted takes, or one of these: graphdeck cassette rm my-run --take 3

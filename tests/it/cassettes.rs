@@ -81,6 +81,10 @@ fn ids_that_only_order_tells_apart_are_pointed_at() {
              cassettes/told.json: 3 exchanges, good\n"
         )
     );
+    for told in ["told", "cassettes/told.json"] {
+        let ended = project.run(&["cassette", "check", told]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "cassettes/told.json: 3 exchanges, good\n"), "{told}");
+    }
 }
 
 /// Ids by policy and seed, and by decks that know nothing of one another.
