@@ -25,6 +25,8 @@ enum What {
     Record,
     /// A limit that looks one of many answers up, beside the one that does not.
     Search,
+    /// The deck with many exchanges, beside the deck with one.
+    Growth,
 }
 
 impl Scenario {
@@ -33,6 +35,7 @@ impl Scenario {
             What::Record => "record, durable",
             What::Replay => "replay",
             What::Search => "a bare server that looks one up",
+            What::Growth => "growth, the deck beside itself with 1 exchange",
         };
         let via = match self.via {
             Via::Plain => "plain",
@@ -43,7 +46,7 @@ impl Scenario {
         let mut name = format!("{what}, {via}, {version}, {} connections", self.connections);
         if self.what == What::Search {
             name += &format!(", {} answers", self.users);
-        } else if self.what == What::Replay {
+        } else if matches!(self.what, What::Replay | What::Growth) {
             name += &format!(", {} exchanges, {} ids", self.users, if self.renamed { "renamed" } else { "recorded" });
         }
         name
@@ -70,9 +73,11 @@ fn scenarios(million: bool) -> Vec<Scenario> {
         Scenario { users: 10_000, ..usual },
         Scenario { users: 10_000, renamed: false, ..usual },
         Scenario { what: What::Search, users: 10_000, ..usual },
+        Scenario { what: What::Growth, users: 10_000, ..usual },
     ];
     if million {
         all.push(Scenario { what: What::Search, users: 1_000_000, ..usual });
+        all.push(Scenario { what: What::Growth, users: 1_000_000, ..usual });
         all.push(Scenario { users: 1_000_000, ..usual });
         all.push(Scenario { users: 1_000_000, renamed: false, ..usual });
     }
@@ -123,15 +128,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
 }
 
 fn measure(fleet: &mut Fleet, scenario: Scenario, ours: bool, seconds: f64) -> Result<Measured, Fault> {
-    let Scenario { what, via, http2, connections, users, renamed } = scenario;
+    let Scenario { what, via, http2, connections, renamed, .. } = scenario;
+    let users = if what == What::Growth && !ours { 1 } else { scenario.users };
     let server = match (what, ours) {
-        (What::Replay, true) => fleet.replay(users)?,
+        (What::Replay, true) | (What::Growth, _) => fleet.replay(users)?,
         (What::Replay | What::Search, false) => fleet.limit(via, http2)?,
         (What::Search, true) => fleet.searching_limit(users)?,
         (What::Record, true) => fleet.record("bench")?,
         (What::Record, false) => fleet.proxy()?,
     };
-    let answers = ours && what == What::Replay;
+    let answers = what == What::Growth || (ours && what == What::Replay);
     let (address, pid) = (server.address, Some(server.pid()));
     let load = Load { address, via, http2, connections, users, renamed, answers, seconds, pid, each: u64::MAX };
     let measured = load.run().map_err(|fault| Fault::from(format!("{}: {fault}", scenario.name())));
