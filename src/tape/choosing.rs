@@ -172,12 +172,7 @@ impl Index {
 
     /// The first group that fits with the fewest new bindings. One is as few as there can be, since a group that needs
     /// none was looked up before: so the search seldom goes far.
-    fn best(
-        &self,
-        groups: Groups<'_>,
-        among: impl Iterator<Item = u32>,
-        settled: Settled<'_>,
-    ) -> Option<(usize, u32)> {
+    fn best(&self, groups: Groups<'_>, among: impl Iterator<Item = u32>, settled: Settled<'_>) -> Option<(usize, u32)> {
         let mut best: Option<(usize, u32)> = None;
         for group in among {
             let filling = groups.shapes.filling(groups.shape, group);

@@ -83,7 +83,11 @@ fn ids_that_only_order_tells_apart_are_pointed_at() {
     );
     for told in ["told", "cassettes/told.json"] {
         let ended = project.run(&["cassette", "check", told]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "cassettes/told.json: 3 exchanges, good\n"), "{told}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(0), "cassettes/told.json: 3 exchanges, good\n"),
+            "{told}"
+        );
     }
 }
 
