@@ -31,7 +31,7 @@ use crate::wire::message::BodyLimit;
 use crate::wire::upstream::Upstream;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Arrivals are numbered from the time at which a recording began, so that a continued take goes on after its last one.
@@ -51,15 +51,6 @@ pub(super) struct Recording {
     pub(super) people: Option<Arc<Mutex<People>>>,
 }
 
-/// Cassettes made ready, by name and seed.
-#[derive(Debug, Default)]
-struct Indexes {
-    known: HashMap<(String, String), Weak<Index>>,
-    /// Those with the run's own seed: one with another is gone with the last session that plays it, as there may be a seed
-    /// for each test.
-    lasting: Vec<Arc<Index>>,
-}
-
 /// Opens the sessions of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Opening(Arc<Deck>);
@@ -73,7 +64,8 @@ struct Deck {
     recording: Option<Recording>,
     /// The seed of a run with random ids.
     chance: String,
-    indexes: Mutex<Indexes>,
+    /// Cassettes made ready, by name, with the run's seed.
+    indexes: Mutex<HashMap<String, Arc<Index>>>,
     /// Which session records a cassette; none any more where it is sealed.
     recorded_by: Mutex<HashMap<String, Option<Name>>>,
     /// The takes of this run.
@@ -263,32 +255,30 @@ impl Deck {
         Ok(Trouble::new(settings))
     }
 
-    /// A cassette made ready, once for all sessions that play it.
+    /// A cassette made ready, once for all sessions that play it, whatever their seeds.
     fn index(&self, cassette: &str, seed: &str) -> Result<Arc<Index>, Fault> {
-        let key = (cassette.to_owned(), seed.to_owned());
+        let own = &self.config.seed;
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = indexes.known.get(&key).and_then(Weak::upgrade) {
-            return Ok(index);
-        }
-        let large = readying::large(&self.config, cassette, &self.cassettes.path(cassette)?, seed)?;
-        let index = match large {
-            Some(index) => index,
-            None => self.ready(cassette, load(&self.cassettes, &self.config, cassette)?, seed)?,
+        let index = match indexes.get(cassette) {
+            Some(index) => Arc::clone(index),
+            None => {
+                let large = readying::large(&self.config, cassette, &self.cassettes.path(cassette)?)?;
+                let index = Arc::new(match large {
+                    Some(index) => index,
+                    None => self.ready(cassette, load(&self.cassettes, &self.config, cassette)?)?,
+                });
+                for (line, why) in index.idle_rules() {
+                    say(format!("note: config, line {line}: {why} (in {cassette})"));
+                }
+                tell_of_times(self.config.trouble.latency, cassette, &index);
+                indexes.insert(cassette.to_owned(), Arc::clone(&index));
+                index
+            }
         };
-        let index = Arc::new(index);
-        for (line, why) in index.idle_rules() {
-            say(format!("note: config, line {line}: {why} (in {cassette})"));
-        }
-        tell_of_times(self.config.trouble.latency, cassette, &index);
-        indexes.known.retain(|_, index| index.strong_count() > 0);
-        indexes.known.insert(key, Arc::downgrade(&index));
-        if seed == self.config.seed || seed == self.chance {
-            indexes.lasting.push(Arc::clone(&index));
-        }
-        Ok(index)
+        Ok(if seed == own { index } else { Arc::new(index.with_seed(seed)) })
     }
 
-    fn ready(&self, name: &str, mut cassette: Cassette, seed: &str) -> Result<Index, Fault> {
+    fn ready(&self, name: &str, mut cassette: Cassette) -> Result<Index, Fault> {
         // The text decides, not the file's bytes: a checkout may have changed its line ends.
         let digest = *blake3::hash(cassette.print().as_bytes()).as_bytes();
         let path = self.cassettes.path(name)?;
@@ -296,7 +286,7 @@ impl Deck {
         let progress = Progress::of(&format!("loading {name}"), cassette.entries.len());
         let key = if cassette.people { stand_ins(&self.config)? } else { None };
         let rules = self.config.rules.clone().with_stand_ins(key);
-        let index = Index::compile(cassette, rules, Mint::new(seed, &digest), || progress.step());
+        let index = Index::compile(cassette, rules, Mint::new(&self.config.seed, &digest), || progress.step());
         Ok(index.map_err(|source| cassettes::Fault::Damaged { path, source })?)
     }
 
@@ -328,7 +318,7 @@ impl Deck {
             return Ok(Session::Record(Box::new(Recorder::new(settings, tally))));
         }
         let exchanges = journal.read(take)?;
-        let index = self.ready(cassette, self.seal_of(recording).cassette(exchanges), &self.config.seed)?;
+        let index = self.ready(cassette, self.seal_of(recording).cassette(exchanges))?;
         let tally = Arc::new(Tally::new(name.as_str(), cassette, index.len()));
         // What is played may be asked about at Graph next, which knows only the ids that it gave out.
         let manner = Manner { policy: Policy::Recorded, strict: false, verbatim: true };
@@ -401,32 +391,4 @@ fn now() -> Duration {
 pub(super) fn body_limit(config: &Config) -> BodyLimit {
     let expansion = usize::try_from(config.limits.expansion).unwrap_or(usize::MAX);
     BodyLimit { bytes: config.body_limit, expansion }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_made_ready_for_a_seed_is_gone_with_the_last_session_that_plays_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let text = r#"{"graphdeck":1,"ids":{},"exchanges":[{"request":{"method":"GET","url":"https://graph.microsoft.com/v1.0/me"},"response":{"status":200}}]}"#;
-        std::fs::write(dir.path().join("one.json"), text).unwrap();
-        let config = Config { cassettes: dir.path().to_owned(), store: dir.path().join("store"), ..Config::default() };
-        let opening = Opening::new(config, Mode::Replay, "one", None);
-        let open = |seed: Option<&str>| {
-            let wanted = Wanted { seed: seed.map(str::to_owned), ..Wanted::default() };
-            opening.0.player(&Name::default(), "one", &wanted).unwrap()
-        };
-        let live = || {
-            let indexes = opening.0.indexes.lock().unwrap();
-            indexes.known.values().filter(|index| index.strong_count() > 0).count()
-        };
-        let players = [open(Some("a")), open(Some("a")), open(Some("b")), open(None)];
-        assert_eq!(live(), 3);
-        drop(players);
-        assert_eq!(live(), 1);
-        drop(open(Some("c")));
-        assert_eq!(opening.0.indexes.lock().unwrap().known.len(), 2);
-    }
 }

@@ -28,14 +28,14 @@ use std::sync::Arc;
 const LARGE: u64 = 4 << 20;
 
 /// A large cassette made ready; none where it is a small one, or one that only the parser can tell what it is.
-pub(super) fn large(config: &Config, name: &str, path: &Path, seed: &str) -> Result<Option<Index>, Fault> {
+pub(super) fn large(config: &Config, name: &str, path: &Path) -> Result<Option<Index>, Fault> {
     if !is_large(path) {
         return Ok(None);
     }
     let rules = config.rules.clone();
     let fingerprint = packing::fingerprint(&rules, config.waits);
     let indexes = Indexes::of(&config.store);
-    let mint = |digest: &[u8; 32]| Mint::new(seed, digest);
+    let mint = |digest: &[u8; 32]| Mint::new(&config.seed, digest);
     if let Some(index) = indexes.open(Wanted { cassette: path, fingerprint }, &rules, mint) {
         return Ok(Some(with_people(index, config)?));
     }

@@ -7,7 +7,7 @@ use super::form::Known;
 use super::gathering::Gathering;
 use super::id::Id;
 use super::ids::{self, Row};
-use super::index::{ALONE, COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, rows};
+use super::index::{ALONE, COMPARED, HEARD, Index, LITERAL, NO_EXCHANGE, Slot, Tables, rows};
 use super::matching::{Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Held, Played};
@@ -209,11 +209,9 @@ impl Compiler {
         let first_asked = origins().map(|origin| if asked(origin) { origin ^ ASKED } else { NO_EXCHANGE }).collect();
         drop(self.origins);
         let [exact, loose] = self.shapes.done();
-        Ok(Index {
+        let tables = Tables {
             ids,
             literals: self.literals,
-            mint,
-            rules,
             exchanges,
             traits: self.traits,
             minters,
@@ -225,7 +223,8 @@ impl Compiler {
             paths: self.paths,
             used: self.used,
             readings: ReadingCache::default(),
-        })
+        };
+        Ok(Index { tables: Arc::new(tables), mint, rules })
     }
 
     /// What fills the blanks of a shape, as numbers.

@@ -18,6 +18,8 @@ use super::stand_ins::StandIns;
 use super::template::Placeholder;
 use super::values::Values;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// What fills a blank of a recorded request's shape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,14 +60,20 @@ pub enum Origin {
     Minted,
 }
 
-/// A cassette made ready to answer requests.
-#[derive(Debug)]
+/// A cassette made ready to answer requests, with the mint of one seed.
+#[derive(Clone, Debug)]
 pub struct Index {
+    pub(super) tables: Arc<Tables>,
+    pub(super) mint: Mint,
+    pub(super) rules: Rules,
+}
+
+/// What of a cassette is the same with every seed.
+#[derive(Debug)]
+pub struct Tables {
     pub(super) ids: Ids,
     /// What stands in requests where an id may stand, and is none.
     pub(super) literals: Values,
-    pub(super) mint: Mint,
-    pub(super) rules: Rules,
     pub(super) exchanges: Exchanges,
     /// What kind of exchange each is.
     pub(super) traits: Vec<u8>,
@@ -85,6 +93,14 @@ pub struct Index {
     pub(super) used: BTreeSet<(usize, String)>,
     /// How requests read that were asked of any session.
     pub(super) readings: ReadingCache,
+}
+
+impl Deref for Index {
+    type Target = Tables;
+
+    fn deref(&self) -> &Tables {
+        &self.tables
+    }
 }
 
 /// The ids in a filling.
@@ -150,14 +166,20 @@ impl Index {
         idle
     }
 
-    /// The same index with its exchanges in memory; none where one is not as it was kept.
+    /// The same index with its exchanges in memory; none where one is not as it was kept, or others share it.
     #[must_use]
-    pub fn held(self) -> Option<Self> {
-        let held = match self.exchanges {
-            Exchanges::Kept(kept) => kept.all()?,
-            Exchanges::Held(held) => held,
-        };
-        Some(Self { exchanges: Exchanges::Held(held), ..self })
+    pub fn held(mut self) -> Option<Self> {
+        if let Exchanges::Kept(kept) = &self.exchanges {
+            let held = kept.all()?;
+            Arc::get_mut(&mut self.tables)?.exchanges = Exchanges::Held(held);
+        }
+        Some(self)
+    }
+
+    /// The same for another seed.
+    #[must_use]
+    pub fn with_seed(&self, seed: &str) -> Self {
+        Self { mint: self.mint.with_seed(seed), ..self.clone() }
     }
 
     /// Whether stand-ins are in the place of people.

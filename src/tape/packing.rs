@@ -4,7 +4,7 @@ use super::adapting::Waits;
 use super::column::{Column, Line};
 use super::finder::Finder;
 use super::ids::{Ids, Run};
-use super::index::Index;
+use super::index::{Index, Tables};
 use super::matching::{Key, Rules};
 use super::mint::Mint;
 use super::played::{Exchanges, Kept, Shelf};
@@ -80,11 +80,9 @@ impl Index {
         let (literals, traits) = (unpacker.values()?, unpacker.bytes()?);
         let (minters, shared) = (unpacker.column()?, RowSet(unpacker.numbers()?));
         let [exact, loose] = unpacker.shapes()?;
-        let index = Self {
+        let tables = Tables {
             ids,
             literals,
-            mint,
-            rules: rules.for_people(small.people),
             traits,
             minters,
             shared,
@@ -98,7 +96,7 @@ impl Index {
             exchanges: Exchanges::Kept(Kept::new(shelf, unpacker.table(u64::from_le_bytes)?)),
         };
         unpacker.end()?;
-        Ok(index)
+        Ok(Self { tables: Arc::new(tables), mint, rules: rules.for_people(small.people) })
     }
 }
 

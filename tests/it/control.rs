@@ -94,6 +94,28 @@ async fn a_session_is_opened_told_reset_and_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_with_seeds_of_their_own_share_a_cassette_that_is_read_once() {
+    let project = recorded().await;
+    // The first answer is the recorded one, and the id of the second is derived.
+    let derived = async |pages: &Pages<'_>, session: &str| {
+        assert_eq!(pages.post(session, "Ada").await.0, 201);
+        pages.post(session, "Ada").await.1
+    };
+    let other = project.replay("ada", &["--seed", "other"]);
+    let expected = derived(&Pages::of(&other), "default").await;
+    let deck = project.replay("ada", &[]);
+    let pages = Pages::of(&deck);
+    std::fs::remove_file(project.file("cassettes/ada.json")).unwrap();
+    for name in ["one", "two"] {
+        let (code, opened) = pages.open(json!({"name": name, "seed": "other"})).await;
+        assert_eq!(code, 201, "{opened}");
+        assert_eq!(derived(&pages, name).await, expected);
+        assert_eq!(pages.ask(Method::DELETE, &format!("sessions/{name}"), None).await.0, 200);
+    }
+    assert_ne!(derived(&pages, "default").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_is_sealed_when_its_session_is_closed() {
     let (project, graph) = (Project::new(), Graph::start().await);
     let deck = project.record("run", &graph, &[]);
