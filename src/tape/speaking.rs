@@ -95,6 +95,16 @@ impl<'a> Speaker<'a> {
         self.standing.iter().find(|one| one.row == row)
     }
 
+    /// The id that stands for a row in this answer, and whether it is the recorded one.
+    fn live(&mut self, row: Row) -> (Id, bool) {
+        if let Some(asked) = self.asked(row) {
+            return (asked.token.id.clone(), asked.is_recorded);
+        }
+        let live = Id::of(&self.value(row));
+        let is_recorded = self.index.is_recorded(row, &live);
+        (live, is_recorded)
+    }
+
     /// Whether a recorded id stands for somebody who was there before the recording made anything.
     fn is_person(&self, minter: u32, row: Row) -> bool {
         if !self.index.rules.ids().people {
@@ -137,17 +147,11 @@ impl<'a> Speaker<'a> {
         for (place, filled) in origin[ids.clone()].chunks_exact_mut(16).zip(&filling) {
             let id = match index.slot(*filled) {
                 Slot::Literal(id) => id,
-                Slot::Id(asked) => match self.asked(asked) {
-                    Some(asked) => {
-                        as_recorded &= asked.is_recorded;
-                        asked.token.id.clone()
-                    }
-                    None => {
-                        let live = Id::of(&self.value(asked));
-                        as_recorded &= index.is_recorded(asked, &live);
-                        live
-                    }
-                },
+                Slot::Id(asked) => {
+                    let (live, is_recorded) = self.live(asked);
+                    as_recorded &= is_recorded;
+                    live
+                }
             };
             place.copy_from_slice(&id.digest());
         }
