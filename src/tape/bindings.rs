@@ -1,6 +1,6 @@
 //! What one session has settled: which live id stands for which placeholder, and what was played how often.
 
-use super::bound_ids::{Bound, BoundIds, NO_PLAY, Play};
+use super::bound_ids::{Bound, BoundIds, First, Play};
 use super::echo::Said;
 use super::guid::Guid;
 use super::id::{Id, Written};
@@ -90,7 +90,7 @@ impl Bindings {
     pub(super) fn bound(&self, live: &Id) -> Option<Bound> {
         match live {
             Id::Guid(guid) => self.guids.get(*guid),
-            Id::Text(text) => self.texts.get(text).map(|(row, _)| Bound { row: *row, first: NO_PLAY }),
+            Id::Text(text) => self.texts.get(text).map(|(row, _)| Bound { row: *row, first: First::NONE }),
         }
     }
 
@@ -126,13 +126,7 @@ impl Bindings {
     /// from, if it was.
     pub fn know(&mut self, id: &Id, row: Row, origin: Option<[u8; 32]>) -> bool {
         match id {
-            Id::Guid(guid) => {
-                let known = self.guids.get_mut(*guid).map(|bound| bound.row = row).is_some();
-                if !known {
-                    self.guids.add(*guid, Bound { row, first: NO_PLAY });
-                }
-                !known
-            }
+            Id::Guid(guid) => self.guids.put(*guid, row),
             Id::Text(text) => {
                 let new = !self.texts.contains_key(text);
                 if new {
@@ -147,7 +141,8 @@ impl Bindings {
     /// How often `exchange` answered this very request; `bound` is what is known of its ids.
     pub(super) fn plays(&self, request: Key, exchange: u32, bound: &[Option<Bound>]) -> u32 {
         let play = Play::of(request, exchange);
-        let is_first = || bound.iter().flatten().any(|bound| bound.first == play) || self.once.contains(&play);
+        let first = First::of(play);
+        let is_first = || bound.iter().flatten().any(|bound| bound.first == first) || self.once.contains(&play);
         self.again.get(&play).copied().unwrap_or_else(|| u32::from(is_first()))
     }
 
@@ -183,10 +178,10 @@ impl Bindings {
     /// Counts one more play of a request that `exchange` answered so often; `new` is an id that it has bound.
     pub(super) fn count(&mut self, request: Key, exchange: u32, plays: u32, new: Option<Guid>) {
         let play = Play::of(request, exchange);
-        match new.and_then(|guid| self.guids.get_mut(guid)) {
-            _ if plays > 0 => drop(self.again.insert(play, plays + 1)),
-            Some(bound) => bound.first = play,
-            None => drop(self.once.insert(play)),
+        if plays > 0 {
+            self.again.insert(play, plays + 1);
+        } else if !new.is_some_and(|guid| self.guids.set_first(guid, First::of(play))) {
+            self.once.insert(play);
         }
         let plays = self.played.get_mut(exchange);
         self.distinct += usize::from(plays.count == 0);

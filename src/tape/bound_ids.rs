@@ -1,14 +1,19 @@
 //! The GUIDs that a session has bound: a table that grows with them one bucket at a time.
 
-use super::finder::mixed;
 use super::guid::Guid;
 use super::ids::Row;
+use memchr::memchr_iter;
 use std::hash::{BuildHasher, RandomState};
 
 /// How many ids a bucket has on the average.
-const EACH: usize = 16;
-/// For how many more ids a full bucket makes room.
-const MORE: usize = 4;
+const EACH: usize = 96;
+/// For how many more tags a full bucket makes room.
+const MORE: usize = 16;
+/// How many bytes a page has: as many as an allocation of 256 bytes leaves.
+const PAGE: usize = 248;
+/// How many bytes of an entry are the rest of a mark, and how many the first play.
+const REST: usize = size_of::<u64>();
+const FIRST: usize = 5;
 
 /// What is known of a live id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub(super) struct Bound {
     /// The placeholder that it stands for.
     pub(super) row: Row,
     /// The play by which it came to that, if it is kept here: nearly every play with a new id is the last of its kind.
-    pub(super) first: Play,
+    pub(super) first: First,
 }
 
 /// A request and an exchange as one number. By chance two of a million requests share one in one of ten million runs;
@@ -24,73 +29,121 @@ pub(super) struct Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Play(pub(super) [u32; 2]);
 
-/// No play, as none is so by chance.
-pub(super) const NO_PLAY: Play = Play([0; 2]);
+/// As much of a play as is kept with an id. It is compared with those plays alone that are of requests with that id: of a
+/// million such requests one is taken for a repeat in one of a million runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct First([u8; FIRST]);
 
-/// What is known of each GUID, in some 32 bytes (linear hashing, as Litwin described it in 1980): no table is ever copied
-/// to a larger one, which would need room for both, and an id is found by one look at a short row of others.
-#[derive(Debug, Default)]
-pub(super) struct BoundIds {
-    buckets: Vec<Vec<Entry>>,
-    len: usize,
-    /// By chance, so that nobody can tell which ids share a bucket.
-    seed: u64,
+impl First {
+    /// No play, as none is so by chance.
+    pub(super) const NONE: Self = Self([0; FIRST]);
+
+    pub(super) fn of(Play([low, high]): Play) -> Self {
+        let [a, b, c, d] = low.to_le_bytes();
+        let [e, ..] = high.to_le_bytes();
+        Self([a, b, c, d, e])
+    }
 }
 
-/// A GUID in parts, so that it takes no room for its alignment.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    guid: [u32; 4],
-    bound: Bound,
+/// What is known of each GUID, in some 18 bytes (linear hashing, as Litwin described it in 1980): no table is ever copied
+/// to a larger one, which would need room for both.
+///
+/// A GUID is known by 72 bits. Whatever the GUIDs are, two of a million have the same ones in one of four thousand million
+/// runs: the bits are the highest of a product with an odd number that is drawn by chance, and of all such numbers at most
+/// 2 of 2^72 give two GUIDs the same ones (Dietzfelbinger and others, "A Reliable Randomized Algorithm for the Closest-Pair
+/// Problem", 1997).
+#[derive(Debug, Default)]
+pub(super) struct BoundIds {
+    buckets: Vec<Bucket>,
+    len: usize,
+    /// By chance, so that nobody can tell which ids share a bucket or a mark.
+    factors: [u128; 2],
+}
+
+/// What a GUID is known by: in its bucket one of 256 tags, and a rest that tells the bucket too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    tag: u8,
+    rest: u64,
+}
+
+/// Ids in the order in which they came: a tag of each in a row, where it is soon found, and what else there is in pages of
+/// one size. As all pages are alike, none leaves a hole that is too small for another.
+#[derive(Debug, Default)]
+struct Bucket {
+    tags: Vec<u8>,
+    pages: Vec<Box<[u8; PAGE]>>,
+    /// How many bytes a row takes.
+    wide: usize,
 }
 
 impl BoundIds {
     /// What is known of a GUID.
     pub(super) fn get(&self, guid: Guid) -> Option<Bound> {
-        let bucket = self.buckets.get(self.place(guid))?;
-        let parts = parts(guid);
-        bucket.iter().find(|entry| entry.guid == parts).map(|entry| entry.bound)
+        let mark = self.mark(guid);
+        let bucket = self.buckets.get(self.place(mark))?;
+        bucket.find(mark).map(|at| bucket.bound(at))
     }
 
-    /// The same, to be changed.
-    pub(super) fn get_mut(&mut self, guid: Guid) -> Option<&mut Bound> {
-        let place = self.place(guid);
-        let parts = parts(guid);
-        let bucket = self.buckets.get_mut(place)?;
-        bucket.iter_mut().find(|entry| entry.guid == parts).map(|entry| &mut entry.bound)
-    }
-
-    /// Adds a GUID that is not there.
-    pub(super) fn add(&mut self, guid: Guid, bound: Bound) {
+    /// Settles what a GUID stands for, and tells whether it is new.
+    pub(super) fn put(&mut self, guid: Guid, row: Row) -> bool {
         if self.buckets.is_empty() {
-            self.seed = RandomState::new().hash_one(0);
-            self.buckets.push(Vec::new());
+            let chance = RandomState::new();
+            self.factors = [0, 2].map(|one| {
+                let [high, low] = [one, one + 1].map(|half| u128::from(chance.hash_one(half)));
+                high << 64 | low | 1
+            });
+            self.buckets.push(Bucket::default());
         }
-        let place = self.place(guid);
-        put(&mut self.buckets[place], Entry { guid: parts(guid), bound });
+        let mark = self.mark(guid);
+        let place = self.place(mark);
+        let bucket = &mut self.buckets[place];
+        if let Some(at) = bucket.find(mark) {
+            let first = bucket.bound(at).first;
+            bucket.set(at, Bound { row, first });
+            return false;
+        }
+        bucket.push(mark, Bound { row, first: First::NONE });
         self.len += 1;
         if self.len > EACH * self.buckets.len() {
             self.split();
         }
+        true
+    }
+
+    /// Keeps the first play with a GUID, and tells whether that is there.
+    pub(super) fn set_first(&mut self, guid: Guid, first: First) -> bool {
+        let mark = self.mark(guid);
+        let place = self.place(mark);
+        let Some(bucket) = self.buckets.get_mut(place) else { return false };
+        let Some(at) = bucket.find(mark) else { return false };
+        let row = bucket.bound(at).row;
+        bucket.set(at, Bound { row, first });
+        true
     }
 
     /// Makes one bucket more, for some of the ids of the one whose turn it is.
     fn split(&mut self) {
         let new = self.buckets.len();
-        self.buckets.push(Vec::new());
+        self.buckets.push(Bucket::default());
         let whole = std::mem::take(&mut self.buckets[below(new)]);
-        let goes = |table: &Self, entry: &Entry| table.place(guid(entry.guid)) == new;
-        let count = whole.iter().filter(|entry| goes(self, entry)).count();
-        let [mut stays, mut gone] = [whole.len() - count, count].map(Vec::with_capacity);
-        for entry in whole {
-            if goes(self, &entry) { gone.push(entry) } else { stays.push(entry) }
+        for at in 0..whole.tags.len() {
+            let mark = whole.mark(at);
+            let place = self.place(mark);
+            self.buckets[place].push(mark, whole.bound(at));
         }
-        self.buckets[below(new)] = stays;
-        self.buckets[new] = gone;
     }
 
-    fn place(&self, guid: Guid) -> usize {
-        let hash = usize::try_from(mixed(guid.0 ^ u128::from(self.seed)) >> 32).expect("32 bits fit");
+    fn mark(&self, guid: Guid) -> Mark {
+        let [one, other] = self.factors;
+        let mixed = guid.0.wrapping_mul(one);
+        let mixed = (mixed ^ mixed >> 64).wrapping_mul(other);
+        let [tag, rest @ ..] = mixed.to_be_bytes();
+        Mark { tag, rest: u64::from_be_bytes(*rest.first_chunk().expect("15 bytes are left")) }
+    }
+
+    fn place(&self, mark: Mark) -> usize {
+        let hash = usize::try_from(mark.rest >> 32).expect("32 bits fit");
         let most = self.buckets.len().next_power_of_two();
         let place = hash & (most - 1);
         if place < self.buckets.len() { place } else { below(place) }
@@ -102,19 +155,70 @@ fn below(place: usize) -> usize {
     place & !(1 << place.checked_ilog2().unwrap_or_default())
 }
 
-fn put(bucket: &mut Vec<Entry>, entry: Entry) {
-    if bucket.len() == bucket.capacity() {
-        bucket.reserve_exact(MORE);
+impl Bucket {
+    fn find(&self, mark: Mark) -> Option<usize> {
+        let rest = mark.rest.to_le_bytes();
+        memchr_iter(mark.tag, &self.tags).find(|at| self.entry(*at).starts_with(&rest))
     }
-    bucket.push(entry);
-}
 
-fn parts(guid: Guid) -> [u32; 4] {
-    [0, 32, 64, 96].map(|by| u32::try_from(guid.0 >> by & u128::from(u32::MAX)).expect("32 bits fit"))
-}
+    fn mark(&self, at: usize) -> Mark {
+        let rest = self.entry(at).first_chunk().expect("an entry begins with it");
+        Mark { tag: self.tags[at], rest: u64::from_le_bytes(*rest) }
+    }
 
-fn guid(parts: [u32; 4]) -> Guid {
-    Guid(parts.iter().rev().fold(0, |bits, part| bits << 32 | u128::from(*part)))
+    fn bound(&self, at: usize) -> Bound {
+        let (first, low) = self.entry(at)[REST..].split_first_chunk().expect("a play comes after the mark");
+        let mut row = [0; size_of::<Row>()];
+        row[..low.len()].copy_from_slice(low);
+        Bound { row: Row::from_le_bytes(row), first: First(*first) }
+    }
+
+    fn push(&mut self, mark: Mark, bound: Bound) {
+        let at = self.tags.len();
+        if at == self.tags.capacity() {
+            self.tags.reserve_exact(MORE);
+        }
+        self.tags.push(mark.tag);
+        if self.range(at).0 == self.pages.len() {
+            self.pages.push(Box::new([0; PAGE]));
+        }
+        self.entry_mut(at)[..REST].copy_from_slice(&mark.rest.to_le_bytes());
+        self.set(at, bound);
+    }
+
+    fn set(&mut self, at: usize, Bound { row, first }: Bound) {
+        let wide = size_of::<Row>() - row.leading_zeros() as usize / 8;
+        if wide > self.wide {
+            self.widen(wide);
+        }
+        let wide = self.wide;
+        let entry = &mut self.entry_mut(at)[REST..];
+        entry[..FIRST].copy_from_slice(&first.0);
+        entry[FIRST..].copy_from_slice(&row.to_le_bytes()[..wide]);
+    }
+
+    /// Makes room for longer rows.
+    fn widen(&mut self, wide: usize) {
+        let narrow = std::mem::replace(self, Self { wide, ..Self::default() });
+        (0..narrow.tags.len()).for_each(|at| self.push(narrow.mark(at), narrow.bound(at)));
+    }
+
+    /// The page of an entry, and where it begins and ends there.
+    fn range(&self, at: usize) -> (usize, std::ops::Range<usize>) {
+        let size = REST + FIRST + self.wide;
+        let from = at % (PAGE / size) * size;
+        (at / (PAGE / size), from..from + size)
+    }
+
+    fn entry(&self, at: usize) -> &[u8] {
+        let (page, range) = self.range(at);
+        &self.pages[page][range]
+    }
+
+    fn entry_mut(&mut self, at: usize) -> &mut [u8] {
+        let (page, range) = self.range(at);
+        &mut self.pages[page][range]
+    }
 }
 
 #[cfg(test)]
@@ -123,40 +227,61 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn bound(row: Row) -> Bound {
-        Bound { row, first: NO_PLAY }
-    }
-
     proptest! {
         #[test]
-        fn it_tells_what_a_map_tells(ids in prop::collection::vec(0..2000u32, 0..1500), high: bool) {
+        fn it_tells_what_a_map_tells(
+            ids in prop::collection::vec((0..2000u32, 0..33u32, any::<bool>()), 0..1500),
+            high: bool,
+        ) {
             // Ids that differ in a few bits alone, as people write them.
             let guid = |id: u32| Guid(u128::from(id) << if high { 96 } else { 0 });
             let (mut table, mut map) = (BoundIds::default(), BTreeMap::new());
-            for (row, id) in (0..).zip(ids) {
-                match table.get_mut(guid(id)) {
-                    Some(known) => known.row = row,
-                    None => table.add(guid(id), bound(row)),
+            for (number, (id, bits, played)) in (0..).zip(ids) {
+                let row = u32::try_from(u64::from(u32::MAX) >> bits).unwrap();
+                prop_assert_eq!(table.put(guid(id), row), !map.contains_key(&id));
+                let known = map.entry(id).or_insert(Bound { row, first: First::NONE });
+                known.row = row;
+                if played {
+                    known.first = First::of(Play([number, u32::MAX - number]));
+                    prop_assert!(table.set_first(guid(id), known.first));
                 }
-                map.insert(id, row);
             }
             prop_assert_eq!(table.len, map.len());
             for id in 0..2000 {
-                prop_assert_eq!(table.get(guid(id)), map.get(&id).copied().map(bound));
+                prop_assert_eq!(table.get(guid(id)), map.get(&id).copied());
             }
+            prop_assert!(!table.set_first(guid(2000), First::NONE));
         }
     }
 
     #[test]
-    fn no_bucket_is_much_longer_than_others() {
+    fn no_bucket_is_much_longer_than_others_and_an_id_takes_few_bytes() {
         let mut table = BoundIds::default();
         for id in 0..100_000 {
-            table.add(Guid(id), bound(0));
+            assert!(table.put(Guid(id), 255));
         }
-        assert_eq!(table.buckets.len(), 100_000 / EACH);
-        let longest = table.buckets.iter().map(Vec::len).max();
-        // One that is still to be split has twice the average: 32, with a deviation of 6.
-        assert!(longest < Some(80), "{longest:?}");
-        assert!(table.buckets.iter().all(|bucket| bucket.capacity() < bucket.len() + MORE));
+        assert_eq!(table.buckets.len(), 100_000_usize.div_ceil(EACH));
+        let longest = table.buckets.iter().map(|bucket| bucket.tags.len()).max();
+        // One that is still to be split has up to twice the average: 192, with a deviation of 14.
+        assert!(longest < Some(300), "{longest:?}");
+        // A page is an allocation of 256 bytes, and one of tags has up to 24 bytes more than are asked for.
+        let bytes = |bucket: &Bucket| {
+            let table = size_of::<Bucket>() + bucket.pages.capacity() * size_of::<Box<[u8; PAGE]>>() + 16;
+            table + bucket.pages.len() * 256 + bucket.tags.capacity() + 24
+        };
+        let each = table.buckets.iter().map(bytes).sum::<usize>() / 100_000;
+        assert!(each < 20, "{each}");
+    }
+
+    #[test]
+    fn marks_differ_in_all_their_bits() {
+        let table = BoundIds { factors: [u128::MAX / 3, u128::MAX / 5], ..BoundIds::default() };
+        let marks: Vec<Mark> = (0..1000).map(|id| table.mark(Guid(id))).collect();
+        let ones = |bits: &dyn Fn(&Mark) -> u64| marks.iter().filter(|mark| bits(mark) & 1 == 1).count();
+        for bit in 0..72 {
+            let count =
+                if bit < 64 { ones(&|mark| mark.rest >> bit) } else { ones(&|mark| u64::from(mark.tag) >> (bit - 64)) };
+            assert!((400..600).contains(&count), "bit {bit}: {count}");
+        }
     }
 }
