@@ -117,6 +117,7 @@
 //!   redact.rs            secrets out
 //!   secrets.rs           finds them
 //!   secret_rules.rs      what one looks like
+//!   together.rs          patterns that are searched together
 //!   people.rs            people out, on demand
 //!   person_places.rs     where they stand in Graph's messages
 //!   stand_ins.rs         what stands for them

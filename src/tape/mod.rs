@@ -79,6 +79,7 @@ pub mod streaming;
 pub mod surroundings;
 pub mod template;
 pub mod throttle;
+mod together;
 mod values;
 pub mod verification;
 pub mod volatile;

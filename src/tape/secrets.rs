@@ -3,7 +3,8 @@
 use super::guid::{self, Guid};
 use super::json_text;
 use super::secret_rules::{BY_PLACE, BY_SHAPE, ESCAPED, ESCAPED_MEMBER, FIELDS, HEADERS, MEMBERS, SHORT_FIELDS};
-use regex::bytes::{Captures, Regex, RegexSet, SetMatches};
+use super::together::{self, Together};
+use regex::bytes::{Captures, Regex};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -36,7 +37,7 @@ struct Search {
     header_names: Vec<String>,
     headers: Vec<Regex>,
     names: Vec<String>,
-    any: RegexSet,
+    any: Together,
     each: Vec<Rule>,
     /// Whether a rule of the user's own may find a secret in one GUID and not in another.
     looks_at_guids: bool,
@@ -44,6 +45,16 @@ struct Search {
     knows_words: bool,
     /// A name of a member, decoded, that hides a secret; none where they are all switched off.
     member: Option<Regex>,
+}
+
+/// Why rules cannot be searched.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum Unsearchable {
+    /// One by itself.
+    Alone(#[from] regex::Error),
+    /// All of them together.
+    Together(#[from] together::Fault),
 }
 
 /// A rule by itself. It is made ready when something was found by it for the first time: most runs meet few kinds.
@@ -127,7 +138,7 @@ impl Secrets {
     ///
     /// # Errors
     /// When a pattern is no regular expression.
-    pub fn new(changes: &Changes) -> Result<Self, regex::Error> {
+    pub fn new(changes: &Changes) -> Result<Self, Unsearchable> {
         let on = |name: &&str| !changes.off.iter().any(|off| bare(off) == bare(name));
         let own = || changes.members.iter().map(String::as_str);
         let any_of = |names: &[&str], more: bool| {
@@ -156,7 +167,7 @@ impl Secrets {
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
             looks_at_guids: !changes.rules.is_empty() || own().any(has_guid),
             knows_words: changes.rules.is_empty() && own().all(is_plain_name),
-            any: RegexSet::new(&patterns)?,
+            any: Together::new(&patterns)?,
             each: patterns.into_iter().take(rules.len()).map(Rule::of).collect(),
             member: escaped.map(|_| Regex::new(&bytewise(&format!("(?i)^(?:{members})$")))).transpose()?,
         })))
@@ -208,13 +219,13 @@ impl Secrets {
         }
         let found = self.0.any.matches(bytes);
         let clean = self.without_these(bytes, &found);
-        let escaped = found.iter().any(|rule| rule >= self.0.each.len());
+        let escaped = found.iter().any(|rule| *rule >= self.0.each.len());
         escaped.then(|| self.without_escaped(&clean)).flatten().map_or(clean, Cow::Owned)
     }
 
     /// The bytes without what some rules find in them as they are.
-    fn without_these<'a>(&self, bytes: &'a [u8], found: &SetMatches) -> Cow<'a, [u8]> {
-        let rules = found.iter().filter_map(|rule| self.0.each.get(rule));
+    fn without_these<'a>(&self, bytes: &'a [u8], found: &[usize]) -> Cow<'a, [u8]> {
+        let rules = found.iter().filter_map(|rule| self.0.each.get(*rule));
         rules.fold(Cow::Borrowed(bytes), |clean, rule| rule.ready().replace_all(&clean, replaced).into_owned().into())
     }
 
@@ -232,7 +243,7 @@ impl Secrets {
     #[must_use]
     pub fn find(&self, text: &[u8]) -> Option<&str> {
         let found = self.0.any.matches(text);
-        let mut found = found.iter().filter(|&rule| match self.0.each.get(rule) {
+        let mut found = found.into_iter().filter(|rule| match self.0.each.get(*rule) {
             Some(rule) => is_left(rule.ready(), text),
             None => self.without_escaped(text).is_some(),
         });
@@ -326,7 +337,7 @@ mod tests {
             .any
             .matches(text.as_bytes())
             .iter()
-            .any(|rule| secrets.0.names.get(rule).map_or(ESCAPED_MEMBER, String::as_str) == name)
+            .any(|rule| secrets.0.names.get(*rule).map_or(ESCAPED_MEMBER, String::as_str) == name)
     }
 
     /// A secret of each kind, made up, and what is left of the text around it.
