@@ -16,7 +16,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -107,11 +107,11 @@ pub async fn serve(
             let framed = Framed::new(stream, limits.head, limits.header_timeout, Box::new(at_once));
             let service = service(framed.refused());
             let connection = http1(limits).serve_connection(TokioIo::new(framed), service).with_upgrades();
-            drive(connection, |it| it.graceful_shutdown(), limits, &activity, ended).await
+            drive(Box::pin(connection), |it| it.graceful_shutdown(), limits, &activity, ended).await
         }
         Version::Http2 => {
             let connection = http2(limits).serve_connection(TokioIo::new(stream), service(Refused::default()));
-            drive(connection, |it| it.graceful_shutdown(), limits, &activity, ended).await
+            drive(Box::pin(connection), |it| it.graceful_shutdown(), limits, &activity, ended).await
         }
     };
     if let Err(fault) = outcome {
@@ -168,15 +168,15 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Drives a connection to its end, and towards it when it is time.
+/// Drives a connection to its end, and towards it when it is time. It is in a box: else each step on its way would have
+/// room for all of it.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
+    mut connection: Pin<Box<C>>,
     end: fn(Pin<&mut C>),
     limits: &Limits,
     activity: &Activity,
     ended: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
-    let mut connection = pin!(connection);
     let over = Seldom::new(async {
         tokio::select! {
             () = ended => {}
