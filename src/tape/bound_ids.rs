@@ -4,6 +4,7 @@ use super::guid::Guid;
 use super::ids::Row;
 use memchr::memchr_iter;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 /// How many ids a bucket has on the average.
 const EACH: usize = 96;
@@ -58,6 +59,8 @@ pub(super) struct BoundIds {
     len: usize,
     /// By chance, so that nobody can tell which ids share a bucket or a mark.
     factors: [u128; 2],
+    /// The id that came last, its bucket and its place there: it is what the next question is about.
+    newest: Option<(Guid, usize, usize)>,
 }
 
 /// What a GUID is known by: in its bucket one of 256 tags, and a rest that tells the bucket too.
@@ -81,7 +84,7 @@ impl BoundIds {
     /// What is known of a GUID.
     pub(super) fn get(&self, guid: Guid) -> Option<Bound> {
         let mark = self.mark(guid);
-        let bucket = self.buckets.get(self.place(mark))?;
+        let bucket = self.buckets.get(self.place(mark.rest))?;
         bucket.find(mark).map(|at| bucket.bound(at))
     }
 
@@ -96,14 +99,14 @@ impl BoundIds {
             self.buckets.push(Bucket::default());
         }
         let mark = self.mark(guid);
-        let place = self.place(mark);
+        let place = self.place(mark.rest);
         let bucket = &mut self.buckets[place];
         if let Some(at) = bucket.find(mark) {
-            let first = bucket.bound(at).first;
-            bucket.set(at, Bound { row, first });
+            bucket.set_row(at, row);
             return false;
         }
-        bucket.push(mark, Bound { row, first: First::NONE });
+        self.newest = Some((guid, place, bucket.tags.len()));
+        bucket.push(mark, row);
         self.len += 1;
         if self.len > EACH * self.buckets.len() {
             self.split();
@@ -113,12 +116,14 @@ impl BoundIds {
 
     /// Keeps the first play with a GUID, and tells whether that is there.
     pub(super) fn set_first(&mut self, guid: Guid, first: First) -> bool {
-        let mark = self.mark(guid);
-        let place = self.place(mark);
-        let Some(bucket) = self.buckets.get_mut(place) else { return false };
-        let Some(at) = bucket.find(mark) else { return false };
-        let row = bucket.bound(at).row;
-        bucket.set(at, Bound { row, first });
+        let newest = self.newest.filter(|(newest, ..)| *newest == guid);
+        let found = newest.map(|(_, place, at)| (place, at)).or_else(|| {
+            let mark = self.mark(guid);
+            let place = self.place(mark.rest);
+            self.buckets.get(place)?.find(mark).map(|at| (place, at))
+        });
+        let Some((place, at)) = found else { return false };
+        self.buckets[place].entry_mut(at)[REST..REST + FIRST].copy_from_slice(&first.0);
         true
     }
 
@@ -127,11 +132,16 @@ impl BoundIds {
         let new = self.buckets.len();
         self.buckets.push(Bucket::default());
         let whole = std::mem::take(&mut self.buckets[below(new)]);
-        for at in 0..whole.tags.len() {
-            let mark = whole.mark(at);
-            let place = self.place(mark);
-            self.buckets[place].push(mark, whole.bound(at));
+        for half in [below(new), new] {
+            let tags = Vec::with_capacity(whole.tags.len() / 2 + MORE);
+            self.buckets[half] = Bucket { tags, pages: Vec::new(), wide: whole.wide };
         }
+        for (at, tag) in whole.tags.iter().enumerate() {
+            let entry = whole.entry(at);
+            let place = self.place(rest(entry));
+            self.buckets[place].push_entry(*tag).copy_from_slice(entry);
+        }
+        self.newest = None;
     }
 
     fn mark(&self, guid: Guid) -> Mark {
@@ -142,8 +152,8 @@ impl BoundIds {
         Mark { tag, rest: u64::from_be_bytes(*rest.first_chunk().expect("15 bytes are left")) }
     }
 
-    fn place(&self, mark: Mark) -> usize {
-        let hash = usize::try_from(mark.rest >> 32).expect("32 bits fit");
+    fn place(&self, rest: u64) -> usize {
+        let hash = usize::try_from(rest >> 32).expect("32 bits fit");
         let most = self.buckets.len().next_power_of_two();
         let place = hash & (most - 1);
         if place < self.buckets.len() { place } else { below(place) }
@@ -155,56 +165,63 @@ fn below(place: usize) -> usize {
     place & !(1 << place.checked_ilog2().unwrap_or_default())
 }
 
+/// The rest of the mark that an entry begins with.
+fn rest(entry: &[u8]) -> u64 {
+    u64::from_le_bytes(*entry.first_chunk().expect("an entry begins with it"))
+}
+
 impl Bucket {
     fn find(&self, mark: Mark) -> Option<usize> {
-        let rest = mark.rest.to_le_bytes();
-        memchr_iter(mark.tag, &self.tags).find(|at| self.entry(*at).starts_with(&rest))
-    }
-
-    fn mark(&self, at: usize) -> Mark {
-        let rest = self.entry(at).first_chunk().expect("an entry begins with it");
-        Mark { tag: self.tags[at], rest: u64::from_le_bytes(*rest) }
+        memchr_iter(mark.tag, &self.tags).find(|at| rest(self.entry(*at)) == mark.rest)
     }
 
     fn bound(&self, at: usize) -> Bound {
-        let (first, low) = self.entry(at)[REST..].split_first_chunk().expect("a play comes after the mark");
-        let mut row = [0; size_of::<Row>()];
-        row[..low.len()].copy_from_slice(low);
-        Bound { row: Row::from_le_bytes(row), first: First(*first) }
+        let (first, row) = self.entry(at)[REST..].split_first_chunk().expect("a play comes after the mark");
+        let row = row.iter().rev().fold(0, |row, byte| row << 8 | Row::from(*byte));
+        Bound { row, first: First(*first) }
     }
 
-    fn push(&mut self, mark: Mark, bound: Bound) {
+    /// Adds an id without a play.
+    fn push(&mut self, mark: Mark, row: Row) {
+        let at = self.tags.len();
+        self.push_entry(mark.tag)[..REST].copy_from_slice(&mark.rest.to_le_bytes());
+        self.set_row(at, row);
+    }
+
+    /// Makes an entry, of zeros.
+    fn push_entry(&mut self, tag: u8) -> &mut [u8] {
         let at = self.tags.len();
         if at == self.tags.capacity() {
             self.tags.reserve_exact(MORE);
         }
-        self.tags.push(mark.tag);
-        if self.range(at).0 == self.pages.len() {
+        self.tags.push(tag);
+        let (page, range) = self.range(at);
+        if page == self.pages.len() {
             self.pages.push(Box::new([0; PAGE]));
         }
-        self.entry_mut(at)[..REST].copy_from_slice(&mark.rest.to_le_bytes());
-        self.set(at, bound);
+        &mut self.pages[page][range]
     }
 
-    fn set(&mut self, at: usize, Bound { row, first }: Bound) {
+    fn set_row(&mut self, at: usize, row: Row) {
         let wide = size_of::<Row>() - row.leading_zeros() as usize / 8;
         if wide > self.wide {
             self.widen(wide);
         }
-        let wide = self.wide;
-        let entry = &mut self.entry_mut(at)[REST..];
-        entry[..FIRST].copy_from_slice(&first.0);
-        entry[FIRST..].copy_from_slice(&row.to_le_bytes()[..wide]);
+        let to = self.entry_mut(at)[REST + FIRST..].iter_mut();
+        to.zip(row.to_le_bytes()).for_each(|(to, byte)| *to = byte);
     }
 
     /// Makes room for longer rows.
     fn widen(&mut self, wide: usize) {
         let narrow = std::mem::replace(self, Self { wide, ..Self::default() });
-        (0..narrow.tags.len()).for_each(|at| self.push(narrow.mark(at), narrow.bound(at)));
+        for (at, tag) in narrow.tags.iter().enumerate() {
+            let entry = narrow.entry(at);
+            self.push_entry(*tag)[..entry.len()].copy_from_slice(entry);
+        }
     }
 
     /// The page of an entry, and where it begins and ends there.
-    fn range(&self, at: usize) -> (usize, std::ops::Range<usize>) {
+    fn range(&self, at: usize) -> (usize, Range<usize>) {
         let size = REST + FIRST + self.wide;
         let from = at % (PAGE / size) * size;
         (at / (PAGE / size), from..from + size)
