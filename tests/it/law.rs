@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// `GRAPHDECK_SCENARIOS=100000 cargo test --test it law` tries more; CI takes 2,000.
 fn scenarios() -> Config {
-    let cases = std::env::var("GRAPHDECK_SCENARIOS").ok().and_then(|count| count.parse().ok()).unwrap_or(800);
+    let cases = std::env::var("GRAPHDECK_SCENARIOS").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
     Config { cases, failure_persistence: None, ..Config::default() }
 }
 
