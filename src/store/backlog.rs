@@ -20,6 +20,8 @@ pub(super) struct Backlog {
     filler: Filler,
     /// What the engine does not have, but for what is being put there; packed.
     rows: Vec<u8>,
+    /// Memory for the next ones: that of those which the engine has, as it would take long to ask the system for it anew.
+    spare: Vec<u8>,
     /// Up to where `rows` go.
     newest: Option<Mark>,
     /// Up to where what is being put into the engine goes.
@@ -32,7 +34,8 @@ impl Backlog {
     pub(super) fn new(path: &Path, engine: Engine) -> Result<Self, Fault> {
         let filler = Filler::start(path, engine).map_err(|source| Fault::io(path, "opened", source))?;
         let path = path.to_owned();
-        Ok(Self { path, log: None, filler, rows: Vec::new(), newest: None, filling: None, broken: None })
+        let (rows, spare) = (Vec::new(), Vec::new());
+        Ok(Self { path, log: None, filler, rows, spare, newest: None, filling: None, broken: None })
     }
 
     /// Makes the log, unless there is one: a disk that is too full for it refuses a recording at its begin.
@@ -113,7 +116,7 @@ impl Backlog {
         let mut packed = Vec::new();
         frames::pack(&mut packed, rows);
         self.filler.hand_over(packed);
-        self.filler.outcome(true).unwrap_or(Ok(()))
+        self.filler.outcome(true).map_or(Ok(()), |outcome| outcome.map(drop))
     }
 
     fn fill(&mut self) -> Result<(), Fault> {
@@ -131,7 +134,8 @@ impl Backlog {
         if self.filling.is_none()
             && let Some(mark) = self.newest.take()
         {
-            self.filler.hand_over(std::mem::take(&mut self.rows));
+            let spare = std::mem::take(&mut self.spare);
+            self.filler.hand_over(std::mem::replace(&mut self.rows, spare));
             self.filling = Some(mark);
         }
     }
@@ -142,7 +146,9 @@ impl Backlog {
             && let Some(outcome) = self.filler.outcome(wait)
         {
             self.filling = None;
-            outcome?;
+            self.spare = outcome?;
+            // What a disk that was slow for once has gathered is not kept for ever.
+            self.spare.shrink_to(2 * PART);
             self.log().release(mark);
         }
         Ok(())

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 pub(super) struct Filler {
     /// None only while it is dropped.
     rows: Option<Sender<Vec<u8>>>,
-    done: Receiver<Result<(), Fault>>,
+    done: Receiver<Result<Vec<u8>, Fault>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -23,9 +23,11 @@ impl Filler {
         let ((rows, orders), (outcome, done)) = (channel::<Vec<u8>>(), channel());
         let path = path.to_owned();
         let thread = std::thread::Builder::new().name("filler".to_owned()).spawn(move || {
-            while let Ok(rows) = orders.recv() {
+            while let Ok(mut rows) = orders.recv() {
+                let put = put(&path, &engine, &rows);
+                rows.clear();
                 // Whoever handed them over takes the outcome, unless it has gone.
-                let _ = outcome.send(put(&path, &engine, &rows));
+                let _ = outcome.send(put.map(|()| rows));
             }
         })?;
         Ok(Self { rows: Some(rows), done, thread: Some(thread) })
@@ -37,8 +39,9 @@ impl Filler {
         let _ = self.rows.as_ref().map(|orders| orders.send(rows));
     }
 
-    /// What came of rows that were handed over; none where that is not known yet and is not waited for.
-    pub(super) fn outcome(&self, wait: bool) -> Option<Result<(), Fault>> {
+    /// What came of rows that were handed over, with the memory that they had; none where that is not known yet and is not
+    /// waited for.
+    pub(super) fn outcome(&self, wait: bool) -> Option<Result<Vec<u8>, Fault>> {
         if wait {
             return Some(self.done.recv().unwrap_or(Err(Fault::Closed)));
         }

@@ -6,8 +6,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The format that this program writes. The rows of the first can be told and are read too; the second had no log.
-const FORMAT: u32 = 3;
+/// The format that this program writes. The rows of the first can be told and are read too; the second had no log, and
+/// the third had each row by itself.
+const FORMAT: u32 = 4;
 
 /// Sees that a store can be read, and notes the format in one that is new or older: from now on it is written so.
 ///
@@ -18,7 +19,7 @@ pub(super) fn check(path: &Path) -> Result<(), Fault> {
     match fs::read_to_string(&file) {
         Ok(text) => match text.trim().parse::<u32>() {
             Ok(FORMAT) => Ok(()),
-            Ok(1 | 2) => note(path, &file),
+            Ok(1..FORMAT) => note(path, &file),
             Ok(found) => {
                 let why = format!("its format is {found}, and this version knows {FORMAT}");
                 Err(Fault::Version { path: path.to_owned(), why })

@@ -195,8 +195,8 @@ fn a_store_that_is_not_ours_is_named() {
     project.write("file", "");
     project.write("others/mine.txt", "");
     Journal::open(&project.file("newer")).unwrap().begin("left", 0).unwrap();
-    assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "3\n");
-    project.write("newer/format", "4\n");
+    assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "4\n");
+    project.write("newer/format", "5\n");
     Journal::open(&project.file("garbled")).unwrap();
     project.write("garbled/format", "one");
     let told = ["file", "others", "newer", "garbled"].map(|store| {
@@ -212,6 +212,6 @@ fn a_store_that_is_not_ours_is_named() {
             None => fs::remove_file(project.file("newer/format")).unwrap(),
         }
         assert_eq!(Journal::open(&project.file("newer")).unwrap().takes().unwrap().len(), 1);
-        assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "3\n");
+        assert_eq!(fs::read_to_string(project.file("newer/format")).unwrap(), "4\n");
     }
 }
