@@ -58,10 +58,14 @@ pub enum Fault {
 /// Whether a request is a batch: a POST to `/{version}/$batch`.
 #[must_use]
 pub fn is_batch(method: &str, path: &str) -> bool {
+    // Nearly no path has what it must have.
+    if method != "POST" || memchr::memchr2(b'$', b'%', path.as_bytes()).is_none() {
+        return false;
+    }
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     let (version, name) = (segments.next(), segments.next());
     let is_named = |name| graph::percent_decode(name).eq_ignore_ascii_case("$batch");
-    method == "POST" && version.is_some() && name.is_some_and(is_named) && segments.next().is_none()
+    version.is_some() && name.is_some_and(is_named) && segments.next().is_none()
 }
 
 /// Reads the requests of a batch.

@@ -49,7 +49,9 @@ impl Headers {
 impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
         let fields = fields.into_iter();
-        let mut headers = Self(Vec::with_capacity(fields.size_hint().0));
+        // Where some are left out, there may be as many.
+        let (least, most) = fields.size_hint();
+        let mut headers = Self(Vec::with_capacity(most.unwrap_or(least)));
         for (name, value) in fields {
             headers.push(name, value);
         }
@@ -68,7 +70,7 @@ impl IntoIterator for Headers {
 
 /// Whether a field may have this name, written in lower case.
 pub(super) fn is_field_name(name: &str) -> bool {
-    is_token(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase())
+    !name.is_empty() && name.bytes().all(|byte| TOKEN[usize::from(byte)] == IS_IN_NAMES)
 }
 
 /// Whether this is a method: a token, and one that begins with a letter, as all do. What begins with `#` would be a
@@ -79,12 +81,29 @@ pub(crate) fn is_method(text: &str) -> bool {
 
 /// RFC 9110 section 5.6.2.
 fn is_token(text: &str) -> bool {
-    let is = |byte: u8| {
-        let odd = matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
-        byte.is_ascii_alphanumeric() || odd
-    };
-    !text.is_empty() && text.bytes().all(is)
+    !text.is_empty() && text.bytes().all(|byte| TOKEN[usize::from(byte)] != 0)
 }
+
+const IS_IN_NAMES: u8 = 1;
+const IS_UPPER: u8 = 2;
+
+/// Which bytes a token may have.
+const TOKEN: [u8; 256] = {
+    let mut token = [0; 256];
+    let mut byte: u8 = 0;
+    loop {
+        token[byte as usize] = match byte {
+            b'A'..=b'Z' => IS_UPPER,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~' => IS_IN_NAMES,
+            b'a'..=b'z' | b'0'..=b'9' => IS_IN_NAMES,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break token;
+        }
+        byte += 1;
+    }
+};
 
 /// Whether a field can carry this value, of which each `char` is a byte.
 pub(super) fn is_field_value(value: &str) -> bool {

@@ -122,8 +122,11 @@ pub fn leaks(exchange: &Exchange, secrets: &Secrets) -> Vec<(String, String)> {
 /// Whether a request is to a host where programs sign in: of such an exchange neither side is kept.
 #[must_use]
 pub fn is_sign_in(request: &Request) -> bool {
-    let name = request.host.split(':').next().unwrap_or_default();
-    graph::SIGN_IN_HOSTS.contains(&name) || asks_for_token(request.path())
+    let is_named = |name: &&str| {
+        let port = request.host.strip_prefix(*name);
+        port.is_some_and(|port| port.is_empty() || port.starts_with(':'))
+    };
+    graph::SIGN_IN_HOSTS.iter().any(is_named) || asks_for_token(request.path())
 }
 
 /// Whether a path is where tokens are asked for, whatever host is asked: a program whose sign-in was led to the deck's own

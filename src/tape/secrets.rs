@@ -35,7 +35,7 @@ pub struct Secrets(Arc<Search>);
 struct Search {
     /// Whole names, and patterns for more.
     header_names: Vec<String>,
-    headers: Vec<Regex>,
+    headers: Vec<String>,
     names: Vec<String>,
     any: Together,
     each: Vec<Rule>,
@@ -158,12 +158,9 @@ impl Secrets {
         let patterns: Vec<String> = rules.iter().chain(&escaped).map(|(_, pattern)| bytewise(pattern)).collect();
         let headers = HEADERS.into_iter().filter(on).chain(changes.headers.iter().map(String::as_str));
         let (patterned, whole): (Vec<&str>, Vec<&str>) = headers.partition(|name| name.contains('*'));
-        let patterned = patterned
-            .into_iter()
-            .map(|name| Regex::new(&bytewise(&format!("(?i)^{}$", regex::escape(name).replace(r"\*", ".*")))));
         Ok(Self(Arc::new(Search {
             header_names: whole.into_iter().map(str::to_owned).collect(),
-            headers: patterned.collect::<Result<_, _>>()?,
+            headers: patterned.into_iter().map(str::to_owned).collect(),
             names: rules.iter().map(|(name, _)| name.clone()).collect(),
             looks_at_guids: !changes.rules.is_empty() || own().any(has_guid),
             knows_words: changes.rules.is_empty() && own().all(is_plain_name),
@@ -195,7 +192,7 @@ impl Secrets {
     #[must_use]
     pub fn hide_header(&self, name: &str) -> bool {
         self.0.header_names.iter().any(|header| header.eq_ignore_ascii_case(name))
-            || self.0.headers.iter().any(|header| header.is_match(name.as_bytes()))
+            || self.0.headers.iter().any(|header| fits(header.as_bytes(), name.as_bytes()))
     }
 
     /// The bytes with [`REDACTED`] in the stead of every secret; as they are when there is none.
@@ -293,6 +290,23 @@ fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
     };
     let names: Vec<String> = names.map(spelled).collect();
     if names.is_empty() { r"[^\x00-\xff]".to_owned() } else { names.join("|") }
+}
+
+/// Whether a name is as a pattern says, in which `*` stands for any text; in any case.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let mut parts = pattern.split(|byte| *byte == b'*');
+    let begin = parts.next().unwrap_or_default();
+    let Some((_, mut rest)) = name.split_at_checked(begin.len()).filter(|(own, _)| own.eq_ignore_ascii_case(begin))
+    else {
+        return false;
+    };
+    let Some(end) = parts.next_back() else { return rest.is_empty() };
+    for part in parts.filter(|part| !part.is_empty()) {
+        // The first place is as good as any: it leaves most for those behind it.
+        let Some(at) = rest.windows(part.len()).position(|own| own.eq_ignore_ascii_case(part)) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.len() >= end.len() && rest[rest.len() - end.len()..].eq_ignore_ascii_case(end)
 }
 
 fn bytewise(pattern: &str) -> String {
@@ -446,6 +460,15 @@ mod tests {
             ("github-token", format!("ghp_{}", "a1".repeat(18)), "REDACTED"),
             ("slack-token", format!("xoxb-{}", "123456789012-abc"), "REDACTED"),
         ]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_name_fits_a_pattern_as_it_would_an_expression(pattern in "[aAb*-]{0,6}", name in "[aAbB-]{0,8}") {
+            let expression = format!("(?i)^{}$", regex::escape(&pattern).replace(r"\*", ".*"));
+            let fitting = Regex::new(&bytewise(&expression)).unwrap().is_match(name.as_bytes());
+            proptest::prop_assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), fitting);
+        }
     }
 
     #[test]

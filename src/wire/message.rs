@@ -253,10 +253,10 @@ fn owned_headers(headers: &HeaderMap, keep: impl Fn(&str) -> bool) -> Headers {
 }
 
 fn latin1(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => text.to_owned(),
-        _ => bytes.iter().copied().map(char::from).collect(),
+    if bytes.is_ascii() {
+        return String::from_utf8(bytes.to_vec()).expect("ASCII is UTF-8");
     }
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// A response as an HTTP message; framing is made anew.
