@@ -24,6 +24,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::LazyConfigAcceptor;
@@ -141,7 +142,7 @@ fn certified(context: &Context, named: Option<&str>, via: Via) -> Option<(String
 async fn serve_http(context: Context, stream: Stream, version: Version, via: Via) {
     let front = Arc::clone(&context.front);
     let ended = reached(context.ending.clone(), Ending::Soon);
-    let connection = Connection { context, via, road: Mutex::default() };
+    let connection = Connection { context, via, road: Mutex::default(), has_road: AtomicBool::new(false) };
     protocol::serve(stream, version, &front.limits, ended, Arc::new(connection)).await;
 }
 
@@ -151,6 +152,8 @@ struct Connection {
     via: Via,
     /// Where the fields of its last request lead.
     road: Mutex<Option<Road>>,
+    /// Whether there is one: where Graph is asked there never is.
+    has_road: AtomicBool,
 }
 
 impl Connection {
@@ -159,6 +162,7 @@ impl Connection {
         if let Some(at) = at {
             let mut noted = self.road.lock().unwrap_or_else(PoisonError::into_inner);
             *noted = road(at, noted.take());
+            self.has_road.store(noted.is_some(), Ordering::Relaxed);
         }
     }
 }
@@ -168,6 +172,10 @@ impl Service for Connection {
         // In a box from the beginning: else each step on its way would have room for all of it.
         let request = Box::new(request.map(message::streaming));
         Box::pin(async move { answered(&self, request, number).await })
+    }
+
+    fn may_recall(&self) -> bool {
+        self.has_road.load(Ordering::Relaxed)
     }
 
     fn recall(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool {
@@ -210,7 +218,8 @@ async fn dispatch(connection: &Connection, mut request: Box<Request<Body>>, numb
     if control::is_for_us(via, context.local, &request) {
         return Box::pin(control::answer(&context.front, context.local, *request)).await;
     }
-    let begins = shortcut::begins(&request);
+    // Before a session that its path may name is taken out of that.
+    let is_graphs = shortcut::is_graphs(request.uri().path());
     let is_connect = request.method() == Method::CONNECT;
     let origin_form = request.version() >= http::Version::HTTP_2 || request.uri().scheme().is_none();
     let own_address = *via == Via::Own && !is_connect && origin_form;
@@ -237,8 +246,8 @@ async fn dispatch(connection: &Connection, mut request: Box<Request<Body>>, numb
     if is_connect {
         return Box::pin(connect(Context { session: name.clone(), ..context.clone() }, &session, *request)).await;
     }
-    let to = if begins { Some((number, changes)) } else { None };
-    ask(connection, &session, request, to).await
+    let begins = is_graphs && matches!(*session, Session::Replay(_)) && shortcut::begins(&request);
+    ask(connection, &session, request, begins.then_some((number, changes))).await
 }
 
 /// Answers a request in a session, and notes the road that those with the same fields may go.

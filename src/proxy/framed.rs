@@ -31,6 +31,9 @@ pub trait Shortcut: Send {
     /// How many answers of the connection were taken to be written.
     fn taken(&self) -> u64;
 
+    /// Whether there is any that can be answered at once.
+    fn may_answer(&self) -> bool;
+
     /// Appends the answer to a request, if it can be answered at once. None is under way then.
     fn answer(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool;
 }
@@ -98,7 +101,7 @@ impl<S> Framed<S> {
 
     /// Answers a request at once, if these bytes are all of one that can be, and everything before is answered.
     fn answer(&mut self, bytes: &[u8]) -> bool {
-        if self.settled != self.framing.heads() {
+        if self.settled != self.framing.heads() || !self.shortcut.may_answer() {
             return false;
         }
         let Some(again) = self.framing.again(bytes) else { return false };
@@ -305,6 +308,10 @@ mod tests {
     struct Echo(Arc<AtomicU64>);
 
     impl Shortcut for Echo {
+        fn may_answer(&self) -> bool {
+            true
+        }
+
         fn taken(&self) -> u64 {
             self.0.load(Relaxed)
         }

@@ -49,6 +49,9 @@ pub trait Service: Send + Sync + 'static {
     /// Answers one; it is the connection's request of this number, from 1.
     fn answer(self: Arc<Self>, request: Request<Incoming>, number: u64) -> Answered;
 
+    /// Whether there is any that it might answer at once.
+    fn may_recall(&self) -> bool;
+
     /// Appends the answer to a request of HTTP/1.1, as it goes to the client, if it can be given at once: its fields came
     /// before.
     fn recall(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool;
@@ -64,6 +67,10 @@ struct AtOnce<S> {
 impl<S: Service> Shortcut for AtOnce<S> {
     fn taken(&self) -> u64 {
         self.activity.taken()
+    }
+
+    fn may_answer(&self) -> bool {
+        self.service.may_recall()
     }
 
     fn answer(&self, request: &Again<'_>, answer: &mut Outgoing) -> bool {

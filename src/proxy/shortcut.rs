@@ -34,21 +34,21 @@ pub struct Road {
     mark: Option<HeaderValue>,
 }
 
-/// Whether others with the fields of a request may go its road: it asks for nothing but an answer, and it was not its
-/// path that named a session.
+/// Whether others with the fields of a request may go its road, where its path [is Graph's](is_graphs): it asks for nothing
+/// but an answer.
 #[must_use]
 pub fn begins<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let is_kept = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
     request.version() == Version::HTTP_11
-        && is_graphs(request.uri().path())
         && request.uri().authority().is_none()
         && headers.get_all(CONNECTION).iter().all(is_kept)
         && !UNUSUAL.iter().any(|name| headers.contains_key(name))
 }
 
-/// Whether a target can only be one of Graph's: it is in origin form, and none of the deck's own.
-fn is_graphs(target: &str) -> bool {
+/// Whether a target can only be one of Graph's: it is in origin form, and none of the deck's own, by which a session may be
+/// named.
+pub fn is_graphs(target: &str) -> bool {
     target.starts_with('/') && !control::is_own(target)
 }
 
