@@ -37,6 +37,7 @@ pub struct Road {
 /// Whether others with the fields of a request may go its road, where its path [is Graph's](is_graphs): it asks for nothing
 /// but an answer.
 #[must_use]
+#[inline]
 pub fn begins<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let is_kept = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
