@@ -16,6 +16,9 @@ use tokio::sync::oneshot;
 /// How soon a disk is done with a commit that is waited for by a thread with other work.
 const SOON: Duration = Duration::from_millis(1);
 
+/// How many keys are removed together.
+const TOGETHER: usize = 1000;
+
 /// An exchange to be written.
 pub(super) struct Append {
     pub(super) take: u64,
@@ -155,12 +158,21 @@ impl Committer {
         self.backlog.erase()?;
         // The count goes before the rows: a take without one is whole, a count without its take means damage.
         counts::remove(&self.path, take).map_err(|source| Fault::io(&self.path, "written", source))?;
-        self.engine.write(|engine| {
-            for key in engine.rows.scan_prefix(take.to_be_bytes()).keys() {
-                engine.rows.remove(key?)?;
+        // The last rows go first: what a crash leaves of it is its beginning.
+        let last = |engine: &Engine| {
+            let keys = engine.rows.scan_prefix(take.to_be_bytes()).keys().rev().take(TOGETHER);
+            keys.collect::<sled::Result<Vec<_>>>()
+        };
+        loop {
+            let keys = self.engine.read(last)?;
+            if keys.is_empty() {
+                break;
             }
-            engine.takes.remove(take.to_be_bytes()).map(drop)
-        })?;
+            let mut batch = sled::Batch::default();
+            keys.into_iter().for_each(|key| batch.remove(key));
+            self.engine.write(|engine| engine.rows.apply_batch(batch))?;
+        }
+        self.engine.write(|engine| engine.takes.remove(take.to_be_bytes()).map(drop))?;
         self.engine.sync()
     }
 }

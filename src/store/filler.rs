@@ -65,7 +65,9 @@ impl Drop for Filler {
 
 /// Puts rows into the engine, and brings to the disk how many each take has.
 fn put(path: &Path, engine: &Engine, rows: &[u8]) -> Result<(), Fault> {
-    let rows = frames::unpack(rows).expect("they were packed here");
+    let mut rows = frames::unpack(rows).expect("they were packed here");
+    // So that those of each are together.
+    rows.sort_by_key(|row| row.take);
     engine.put(&rows)?;
     let synced = rows.chunk_by(|a, b| a.take == b.take).try_for_each(|rows| counts::sync(path, rows[0].take));
     synced.map_err(|source| Fault::io(path, "written", source))

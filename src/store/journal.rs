@@ -59,7 +59,7 @@ impl Journal {
         }
         format::check(path)?;
         let engine = Engine::open(path)?;
-        log::take_over(path, |rows| take_over(path, &engine, rows))?;
+        log::take_over(path, |rows| take_over(path, &engine, rows.to_vec()))?;
         log::remove(path)?;
         let path = path.to_owned();
         let mut journal = Self { path, engine, orders: None, closed: RwLock::default(), _lock: lock };
@@ -159,9 +159,11 @@ impl Journal {
             Ok(kept)
         })?;
         let behind = last.flatten().and_then(|last| last.checked_sub(number));
-        // What is no group is told of by whoever looks at it.
         Ok(match behind.and_then(|behind| in_group(&kept, behind)) {
             Some(row) if row.len() < kept.len() => row.to_vec(),
+            // What is kept there is another one's.
+            None if behind > Some(0) => Vec::new(),
+            // What is not whole is told of by whoever looks at it.
             _ => kept,
         })
     }
@@ -250,7 +252,9 @@ impl Takes for Journal {
 }
 
 /// Puts into the engine what the last process left in its log. A crash on the way repeats that.
-fn take_over(path: &Path, engine: &Engine, rows: &[Row<'_>]) -> Result<(), Fault> {
+fn take_over(path: &Path, engine: &Engine, mut rows: Vec<Row<'_>>) -> Result<(), Fault> {
+    // So that those of each are together.
+    rows.sort_by_key(|row| row.take);
     for rows in rows.chunk_by(|a, b| a.take == b.take) {
         // It was begun before they were written, and they are gone from the log before it is removed.
         let take = rows[0].take;
@@ -259,7 +263,7 @@ fn take_over(path: &Path, engine: &Engine, rows: &[Row<'_>]) -> Result<(), Fault
             return Err(Fault::Damaged { path: path.to_owned(), why });
         }
     }
-    engine.put(rows)
+    engine.put(&rows)
 }
 
 /// Whether a folder holds other things than a store: it is left as it is then.
@@ -471,6 +475,30 @@ mod tests {
                 (journal.count(take).unwrap(), journal.row(take, count as u64).unwrap()),
                 (count as u64, vec![])
             );
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_missing_is_no_other_one() {
+        let earlier = |number: u64| {
+            let row = [number.to_le_bytes()[0]; 100];
+            let (arrival, length) = (number.to_be_bytes(), (row.len() as u64).to_be_bytes());
+            [&arrival[..], &length, blake3::hash(&row).as_bytes(), &row].concat()
+        };
+        for row in [|number| framed_row(number, 100), |number| framed_row(number, 5000), earlier] {
+            let dir = tempfile::tempdir().unwrap();
+            let journal = Journal::open(dir.path()).unwrap();
+            let take = journal.begin("run", 0).unwrap();
+            let framed: Vec<Vec<u8>> = (0..8).map(row).collect();
+            let rows: Vec<Row<'_>> = (0..).zip(&framed).map(|(number, row)| Row { take, number, row }).collect();
+            journal.engine.put(&rows[..3]).unwrap();
+            journal.engine.put(&rows[5..]).unwrap();
+            for row in &rows {
+                let kept = journal.row(take, row.number).unwrap();
+                assert_eq!(kept, if (3..5).contains(&row.number) { &[][..] } else { row.row });
+            }
+            let fault = journal.order(take).unwrap_err().to_string();
+            assert!(fault.contains("exchange 4 is missing"), "{fault}");
         }
     }
 

@@ -6,6 +6,8 @@
 //! put there together: what is put there once more after a crash begins where something was put there before, and whichever
 //! group is found then has the same rows.
 
+use std::hash::Hasher;
+
 /// A row on its way to the disk: the `number`th of its take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row<'a> {
@@ -14,14 +16,17 @@ pub(super) struct Row<'a> {
     pub(super) row: &'a [u8],
 }
 
-/// What stands before a row: arrival (8), length (8) and sum (8).
+/// What stands before a row: arrival (8), length (8), and a sum of these and it (8).
 pub(super) const HEAD: usize = 24;
 /// What stood before those of earlier stores, which are never in a group: a BLAKE3 digest in the place of the sum.
 const EARLIER_HEAD: usize = 48;
 
 /// By which damage is found out. Whoever means to change a row can change its sum, or its digest, as well.
-fn sum(row: &[u8]) -> [u8; 8] {
-    twox_hash::XxHash64::oneshot(0, row).to_be_bytes()
+fn sum(arrival_and_length: &[u8], row: &[u8]) -> [u8; 8] {
+    let mut sum = twox_hash::XxHash64::with_seed(0);
+    sum.write(arrival_and_length);
+    sum.write(row);
+    sum.finish().to_be_bytes()
 }
 
 /// Whether a row is by itself behind a head of so many bytes.
@@ -35,7 +40,8 @@ pub(super) fn framed(arrival: u64, mut row: Vec<u8>) -> Vec<u8> {
     let (head, row_itself) = row.split_at_mut(HEAD);
     head[..8].copy_from_slice(&arrival.to_be_bytes());
     head[8..16].copy_from_slice(&(row_itself.len() as u64).to_be_bytes());
-    head[16..].copy_from_slice(&sum(row_itself));
+    let (told, place) = head.split_at_mut(16);
+    place.copy_from_slice(&sum(told, row_itself));
     row
 }
 
@@ -43,7 +49,7 @@ pub(super) fn framed(arrival: u64, mut row: Vec<u8>) -> Vec<u8> {
 pub(super) fn unframed(framed: &[u8]) -> Option<(u64, &[u8])> {
     let (head, row, whole) = if is_behind(HEAD, framed) {
         let (head, row) = framed.split_at(HEAD);
-        (head, row, head[16..] == sum(row))
+        (head, row, head[16..] == sum(&head[..16], row))
     } else if is_behind(EARLIER_HEAD, framed) {
         let (head, row) = framed.split_at(EARLIER_HEAD);
         (head, row, head[16..] == *blake3::hash(row).as_bytes())
@@ -136,8 +142,9 @@ mod tests {
         assert_eq!(grouped(&rows, 1000), 1);
         let now = framed(7, [&[0; HEAD][..], &row].concat());
         assert_eq!(unframed(&now), Some((7, &row[..])));
-        for whole in [earlier, now] {
-            for place in 8..whole.len() {
+        // The digest of an earlier one was of the row alone.
+        for (whole, from) in [(earlier, 8), (now, 0)] {
+            for place in from..whole.len() {
                 let mut damaged = whole.clone();
                 damaged[place] ^= 1;
                 assert_eq!(unframed(&damaged), None, "at {place}");

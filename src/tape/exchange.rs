@@ -19,6 +19,12 @@ impl Headers {
         self.0.push((name, value.into()));
     }
 
+    /// None, with room for so many fields.
+    #[must_use]
+    pub fn with_room(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
     /// The first value of `name`, which must be in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -49,9 +55,7 @@ impl Headers {
 impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
         let fields = fields.into_iter();
-        // Where some are left out, there may be as many.
-        let (least, most) = fields.size_hint();
-        let mut headers = Self(Vec::with_capacity(most.unwrap_or(least)));
+        let mut headers = Self::with_room(fields.size_hint().0);
         for (name, value) in fields {
             headers.push(name, value);
         }

@@ -248,8 +248,12 @@ fn decoded(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Bytes, cod
 }
 
 fn owned_headers(headers: &HeaderMap, keep: impl Fn(&str) -> bool) -> Headers {
-    let kept = headers.iter().filter(|(name, _)| keep(name.as_str()));
-    kept.map(|(name, value)| (name.as_str(), latin1(value.as_bytes()))).collect()
+    // Nearly all are kept.
+    let mut own = Headers::with_room(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| keep(name.as_str())) {
+        own.push(name, latin1(value.as_bytes()));
+    }
+    own
 }
 
 fn latin1(bytes: &[u8]) -> String {

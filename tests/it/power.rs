@@ -26,7 +26,7 @@ const SETTLED: Duration = Duration::from_millis(400);
 const LONGEST: Duration = Duration::from_millis(1700);
 /// After so many cuts of its power a store is made anew: the first cut meets one in its first session.
 const CUTS: usize = 4;
-const SIZES: std::ops::Range<usize> = 1 << 10..1 << 20;
+const SIZES: std::ops::Range<usize> = 200..1 << 20;
 
 /// A file system in a file, mounted until it is dropped.
 struct Disk {
