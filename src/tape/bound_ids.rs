@@ -75,6 +75,7 @@ struct Mark {
 #[derive(Debug, Default)]
 struct Bucket {
     tags: Vec<u8>,
+    #[expect(clippy::vec_box, reason = "a page stays where it is, and what grows is the list of them")]
     pages: Vec<Box<[u8; PAGE]>>,
     /// How many bytes a row takes.
     wide: usize,
