@@ -4,7 +4,7 @@
 //! damage shows as a panic, so panics are caught; a cache without a bound grows to 1 GiB; and a snapshot that a crash
 //! cut short keeps it from opening.
 
-use super::rows::{Row, grouped, row_key};
+use super::rows::{Row, row_key};
 use super::takes::Fault;
 use crate::platform;
 use std::cell::Cell;
@@ -89,13 +89,11 @@ impl Engine {
     /// # Errors
     /// When that fails.
     pub(super) fn put(&self, rows: &[Row<'_>]) -> Result<(), Fault> {
-        let (mut batch, mut bytes, mut left) = (sled::Batch::default(), 0, rows);
-        while !left.is_empty() {
-            let (group, rest) = left.split_at(grouped(left, PIECE));
-            insert(&mut batch, group);
-            bytes += group.iter().map(|row| row.row.len()).sum::<usize>();
-            left = rest;
-            if bytes >= PART || left.is_empty() {
+        let (mut batch, mut bytes) = (sled::Batch::default(), 0);
+        for (left, row) in (0..rows.len()).rev().zip(rows) {
+            insert(&mut batch, *row);
+            bytes += row.row.len();
+            if bytes >= PART || left == 0 {
                 let part = std::mem::take(&mut batch);
                 self.write(|engine| engine.rows.apply_batch(part))?;
                 self.sync()?;
@@ -106,19 +104,10 @@ impl Engine {
     }
 }
 
-/// Adds a group of rows to a batch, or a row by itself in pieces.
-fn insert(batch: &mut sled::Batch, group: &[Row<'_>]) {
-    match group {
-        [Row { take, number, row }] => {
-            for (piece, i) in row.chunks(PIECE).zip(0u32..) {
-                batch.insert(&row_key(*take, *number, i)[..], piece);
-            }
-        }
-        [.., last] => {
-            let rows: Vec<&[u8]> = group.iter().map(|row| row.row).collect();
-            batch.insert(&row_key(last.take, last.number, 0)[..], rows.concat());
-        }
-        [] => {}
+/// Adds a row to a batch, in pieces.
+fn insert(batch: &mut sled::Batch, Row { take, number, row }: Row<'_>) {
+    for (piece, i) in row.chunks(PIECE).zip(0u32..) {
+        batch.insert(&row_key(take, number, i)[..], piece);
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// The format that this program writes. The rows of the first can be told and are read too; the second had no log, and
-/// the third had each row by itself.
+/// the third digests in the place of sums.
 const FORMAT: u32 = 4;
 
 /// Sees that a store can be read, and notes the format in one that is new or older: from now on it is written so.

@@ -6,7 +6,7 @@ use super::engine::{Engine, LOCK_PAUSE, LOCK_TRIES};
 use super::format;
 use super::log;
 use super::orders::Orders;
-use super::rows::{HEAD, Row, framed, in_group, row_key, row_number, take_number, unframed};
+use super::rows::{HEAD, Row, framed, row_key, row_number, take_number, unframed};
 use super::takes::{Fault, Receipt, Take, Takes};
 use crate::platform;
 use crate::tape::exchange::{Exchange, Taped};
@@ -146,25 +146,10 @@ impl Journal {
     /// Each is looked up by itself: sled lets go of pages only that are asked for again, so one scan over all rows would
     /// leave all of them in memory.
     fn row(&self, take: u64, number: u64) -> Result<Vec<u8>, Fault> {
-        let mut last = None;
-        let kept = self.engine.read(|engine| {
-            let mut kept = Vec::new();
-            for entry in engine.rows.range(row_key(take, number, 0)..row_key(take, u64::MAX, u32::MAX)) {
-                let (key, piece) = entry?;
-                if *last.get_or_insert(row_number(&key)) != row_number(&key) {
-                    break;
-                }
-                kept.extend_from_slice(&piece);
-            }
-            Ok(kept)
-        })?;
-        let behind = last.flatten().and_then(|last| last.checked_sub(number));
-        Ok(match behind.and_then(|behind| in_group(&kept, behind)) {
-            Some(row) if row.len() < kept.len() => row.to_vec(),
-            // What is kept there is another one's.
-            None if behind > Some(0) => Vec::new(),
-            // What is not whole is told of by whoever looks at it.
-            _ => kept,
+        let from = row_key(take, number, 0);
+        self.engine.read(|engine| {
+            let pieces = engine.rows.scan_prefix(&from[..16]).values();
+            pieces.collect::<sled::Result<Vec<_>>>().map(|pieces| pieces.concat())
         })
     }
 
@@ -455,30 +440,6 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_found_whatever_was_put_into_the_engine_together() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(dir.path()).unwrap();
-        let sizes = [0, 900, 1300, 1300, 1300, 4000, 4072, 4073, 9000, 10, 1300, 3, 1300, 1300, 5, 2000, 2000, 1];
-        let framed: Vec<Vec<u8>> = (0..).zip(sizes).map(|(number, size)| framed_row(number, size)).collect();
-        let count = framed.len();
-        // A crash may come amid what is put there, which is then put there again from its begin, with more behind it.
-        for (take, (begin, cut)) in (1..).zip((0..count).flat_map(|begin| (begin..=count).map(move |cut| (begin, cut))))
-        {
-            let rows: Vec<Row<'_>> = (0..).zip(&framed).map(|(number, row)| Row { take, number, row }).collect();
-            for put in [&rows[..begin], &rows[begin..cut], &rows[begin..]] {
-                journal.engine.put(put).unwrap();
-            }
-            for row in &rows {
-                assert!(journal.row(take, row.number).unwrap() == row.row, "{begin} {cut} {}", row.number);
-            }
-            assert_eq!(
-                (journal.count(take).unwrap(), journal.row(take, count as u64).unwrap()),
-                (count as u64, vec![])
-            );
-        }
-    }
-
-    #[test]
     fn a_row_that_is_missing_is_no_other_one() {
         let earlier = |number: u64| {
             let row = [number.to_le_bytes()[0]; 100];
@@ -500,26 +461,6 @@ mod tests {
             let fault = journal.order(take).unwrap_err().to_string();
             assert!(fault.contains("exchange 4 is missing"), "{fault}");
         }
-    }
-
-    #[test]
-    fn small_rows_share_a_value_and_those_of_earlier_stores_do_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(dir.path()).unwrap();
-        let framed: Vec<Vec<u8>> = (0..12).map(|number| framed_row(number, 1300)).collect();
-        let rows: Vec<Row<'_>> = (0..).zip(&framed).map(|(number, row)| Row { take: 1, number, row }).collect();
-        journal.engine.put(&rows[..9]).unwrap();
-        assert_eq!(journal.engine.rows.len(), 3);
-        // As those stores have them, also in their logs.
-        let digest = blake3::hash(&framed[9][HEAD..]);
-        let earlier = [&framed[9][..16], digest.as_bytes(), &framed[9][HEAD..]].concat();
-        let later = [9, 10, 11].map(|number| Row { take: 1, number, row: &earlier });
-        journal.engine.put(&later).unwrap();
-        assert_eq!((journal.engine.rows.len(), journal.count(1).unwrap()), (6, 12));
-        for row in rows[..9].iter().chain(&later) {
-            assert_eq!(journal.row(1, row.number).unwrap(), row.row);
-        }
-        assert_eq!(unframed(&journal.row(1, 11).unwrap()), Some((9, &framed[9][HEAD..])));
     }
 
     #[test]

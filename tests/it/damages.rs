@@ -22,7 +22,7 @@ const THROUGH_PROGRAM: usize = 10;
 
 fn exchange(n: usize) -> Taped<Exchange> {
     // Some are of one piece, and some of many.
-    let body = body(&format!("user {n}"), [300, 300, 300, 3_000, 60_000][n % 5]);
+    let body = body(&format!("user {n}"), [300, 3_000, 60_000][n % 3]);
     let target = statuses(CONFIG);
     let request = Request {
         method: "POST".into(),
