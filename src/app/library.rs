@@ -226,10 +226,10 @@ fn redacted(file: &Path, cassette: &Cassette, config: &Config) -> Result<Cassett
 /// When the folder cannot be read.
 pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault> {
     let cassettes = Cassettes::new(config.cassettes.clone());
-    let mut paths: Vec<PathBuf> = files.iter().map(|file| file_of(&cassettes, file)).collect();
+    let mut paths: Vec<Result<PathBuf, Fault>> = files.iter().map(|file| file_of(&cassettes, file)).collect();
     if paths.is_empty() {
         for name in cassettes.names()? {
-            paths.push(cassettes.path(&name)?);
+            paths.push(Ok(cassettes.path(&name)?));
         }
     }
     if paths.is_empty() {
@@ -237,24 +237,28 @@ pub fn check(config: &Config, files: &[PathBuf]) -> Result<(String, bool), Fault
     }
     let (mut text, mut good) = (String::new(), true);
     for path in paths {
-        let checked = checked(&path, config.rules.secrets());
+        let checked = path.and_then(|path| checked(&path, config.rules.secrets()).map(|found| (path, found)));
         let line = match &checked {
-            Ok((index, leaks)) if leaks.is_empty() => {
+            Ok((path, (index, leaks))) if leaks.is_empty() => {
                 format!("{}: {}, good{}", path.display(), count(index.len() as u64), ambiguities(index))
             }
-            Ok((_, leaks)) => told(&path, leaks),
+            Ok((path, (_, leaks))) => told(path, leaks),
             Err(fault) => fault.to_string(),
         };
-        good &= checked.is_ok_and(|(_, leaks)| leaks.is_empty());
+        good &= checked.is_ok_and(|(_, (_, leaks))| leaks.is_empty());
         writeln!(text, "{line}").expect("a text takes a line");
     }
     Ok((text, good))
 }
 
-/// The file that is meant: where there is none of that name, the cassette that is called so.
-fn file_of(cassettes: &Cassettes, named: &Path) -> PathBuf {
-    let name = named.to_str().filter(|name| !named.exists() && cassettes.contains(name).unwrap_or_default());
-    name.and_then(|name| cassettes.path(name).ok()).unwrap_or_else(|| named.to_owned())
+/// The file that is meant: where there is none of that name, the cassette that is called so. What has an ending is a file.
+fn file_of(cassettes: &Cassettes, named: &Path) -> Result<PathBuf, Fault> {
+    let found = named.to_str().filter(|_| !named.exists()).map(|name| cassettes.find(name));
+    match found {
+        Some(Ok(path)) => Ok(path),
+        Some(Err(fault)) if named.extension().is_none() => Err(fault.into()),
+        _ => Ok(named.to_owned()),
+    }
 }
 
 /// A cassette file made ready, and what should not be in it.

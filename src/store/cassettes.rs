@@ -125,11 +125,16 @@ impl Cassettes {
     /// # Errors
     /// When there is none of that name, or the file is no cassette.
     pub fn load(&self, name: &str) -> Result<Cassette, Fault> {
+        load(&self.find(name)?)
+    }
+
+    /// The file of a cassette that is there.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, name: &str) -> Result<PathBuf, Fault> {
         let path = self.path(name)?;
-        if !path.is_file() {
-            return Err(Fault::Missing { path, others: self.names()? });
-        }
-        load(&path)
+        if path.is_file() { Ok(path) } else { Err(Fault::Missing { path, others: self.names()? }) }
     }
 
     /// Writes a cassette in one step: whatever happens, the file holds the old one or the new.

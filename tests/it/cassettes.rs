@@ -89,6 +89,16 @@ fn ids_that_only_order_tells_apart_are_pointed_at() {
             "{told}"
         );
     }
+    let unknown = project.run(&["cassette", "check", "none", "none.json", "told"]);
+    assert_eq!(
+        (unknown.code, unknown.stdout.as_str()),
+        (
+            Some(2),
+            "there is no cassette cassettes/none.json; there are: order, told\n\
+             none.json cannot be read: No such file or directory (os error 2)\n\
+             cassettes/told.json: 3 exchanges, good\n"
+        )
+    );
 }
 
 /// Ids by policy and seed, and by decks that know nothing of one another.
